@@ -1,0 +1,7 @@
+"""`python -m cirdemo`."""
+
+import sys
+
+from cirdemo.cli import main
+
+sys.exit(main())

@@ -1,0 +1,297 @@
+"""The command line: the same engine and the same names as the app.
+
+With `--json` a command prints one JSON object on stdout and nothing else there; progress goes to
+stderr. Heavy imports wait until a command needs them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cirdemo import __version__
+from cirdemo.types import BadInput, CirError, SearchResult
+
+if TYPE_CHECKING:
+    from cirdemo.config import Settings
+    from cirdemo.engine import Engine
+
+MakeEngine = Callable[["Settings"], "Engine"]
+ABOUT = "Look inside composed image retrieval: reference image + modification text -> target."
+USAGE_ERROR = 2  # exit status of a CirError, as of a wrong option
+
+
+def main(argv: Sequence[str] | None = None, *, make_engine: MakeEngine | None = None) -> int:
+    """Run a command; returns the exit status.
+
+    Args:
+        argv: The words after the program's name; the process's own unless given.
+        make_engine: In place of `config.build_engine`.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    args = parser().parse_args(words)
+    args.words = words
+    args.make_engine = make_engine
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    logging.getLogger("cirdemo").setLevel(logging.INFO)  # the libraries stay quiet
+    out = sys.stdout
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # a library's chatter is not our answer
+            answer, status = args.run(args)
+    except CirError as error:
+        answer = {"error": {"type": type(error).__name__, "message": str(error)}}
+        if not args.json:
+            print(str(error), file=sys.stderr)
+            return USAGE_ERROR
+        status = USAGE_ERROR
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except Exception:
+        traceback.print_exc(file=sys.stderr)
+        return 1
+    if args.json:
+        from cirdemo.export import finite
+
+        print(json.dumps(finite(answer), ensure_ascii=False, allow_nan=False), file=out)
+    else:
+        print(args.show(answer), file=out)
+    return int(status)
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    models = argparse.ArgumentParser(add_help=False)
+    models.add_argument("--profile", help="which models: embedded, photo or paper")
+    models.add_argument("--device", help="a torch device (default: cpu)")
+    top = argparse.ArgumentParser(prog="python -m cirdemo", description=ABOUT)
+    top.add_argument("--version", action="version", version=f"cirdemo {__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, *parents: argparse.ArgumentParser, show: Any = _pretty) -> Any:
+        about = run.__doc__.split("\n")[0].rstrip(".")
+        sub = commands.add_parser(name, help=about, parents=[common, *parents])
+        sub.set_defaults(run=run, show=show)
+        return sub
+
+    sub = command("search", _search, models, show=_show_search)
+    sub.add_argument("inputs", nargs="+", metavar="IMAGE TEXT", help="TEXT alone: --reference-id")
+    sub.add_argument("--reference-id", help="a gallery picture as the reference")
+    sub.add_argument("--gallery", default="fables")
+    sub.add_argument("--methods", default="union,intersection", help="names with commas between")
+    sub.add_argument("--rerank", type=int, default=50, help="candidates the judge sees; 0 for none")
+    sub.add_argument("--top", type=int, default=10, help="length of the lists")
+    sub.add_argument("--no-reason", action="store_true", help="leave CIR-CoT out")
+    sub.add_argument("--heatmaps", type=Path, metavar="DIR", help="write overlays of the first")
+    sub.add_argument("--report", type=Path, metavar="FILE", help="write one self-contained HTML")
+
+    sub = command("evaluate", _evaluate, models, show=_show_evaluation)
+    sub.add_argument("dataset")
+    sub.add_argument("--split", default="test")
+    sub.add_argument("--methods", default="all", help="names with commas between, or all")
+    sub.add_argument("--protocol", default="reference-excluded")
+    sub.add_argument("--limit", type=int, help="only the first so many queries")
+    sub.add_argument("--out", type=Path, help="write the object and the rows per query here")
+    sub.add_argument("--readme", type=Path, help="put the table between this file's markers")
+
+    sub = command("train", _train, models)
+    sub.add_argument("name", help="encoder, mllm, judge or cot")
+    sub.add_argument("--seconds", type=float, default=600.0)
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--out", type=Path, help="default: the profile's folder under checkpoints/")
+
+    sub = command("draw", _draw)
+    sub.add_argument("world", choices=["fables", "wardrobe"])
+    sub.add_argument("--count", type=int, default=16)
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--out", type=Path, required=True)
+
+    sub = command("check", _check, models)
+    sub.add_argument("--method", required=True)
+    sub.add_argument("--gallery", default="fables")
+
+    command("doctor", _doctor, models)
+    return top
+
+
+# --- commands -----------------------------------------------------------------------------
+
+
+def _search(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Search a gallery with a picture and a text."""
+    from cirdemo.export import search_json
+
+    *image, text = args.inputs
+    if len(image) != (0 if args.reference_id else 1):
+        raise BadInput('Give IMAGE and "TEXT", or "TEXT" alone with --reference-id ID.')
+    engine = _engine(args)
+    query = engine.make_query(
+        text=text,
+        reference=Path(image[0]) if image else None,
+        reference_id=args.reference_id,
+        gallery=args.gallery,
+    )
+    result = SearchResult(query=query, stage="")
+    for result in engine.search(
+        query,
+        gallery=args.gallery,
+        methods=_names(args.methods),
+        rerank=args.rerank,
+        reason=not args.no_reason,
+        top=args.top,
+    ):
+        print(f"{result.stage}: {sum(result.seconds.values()):.1f} s", file=sys.stderr)
+    answer = search_json(result, top=args.top)
+    if args.heatmaps:
+        answer["heatmaps"] = _write_heatmaps(engine, result, args)
+    if args.report:
+        from cirdemo.report import write_report
+
+        write_report(args.report, result, engine.gallery(args.gallery))
+        answer["report"] = str(args.report)
+    return answer, 0
+
+
+def _write_heatmaps(engine: Engine, result: SearchResult, args: argparse.Namespace) -> list[str]:
+    """Overlays of the best picture under each description, for `search --heatmaps`."""
+    from cirdemo.explain.overlay import overlay
+
+    ids = [r.image_id for r in result.reranked]
+    ids = ids or [c.image_id for r in result.coarse.values() for c in r.candidates]
+    if not ids or not result.descriptions:
+        raise CirError("There is no picture or no description to draw a heatmap of.")
+    image = engine.gallery(args.gallery).image(ids[0])
+    maps = engine.explain(image, [d.text for d in result.descriptions.values()], ids[0])
+    args.heatmaps.mkdir(parents=True, exist_ok=True)
+    written = []
+    for mode, heatmap in zip(result.descriptions, maps, strict=True):
+        path = args.heatmaps / f"{ids[0]}-{mode}.png"
+        overlay(image, heatmap).save(path)
+        written.append(str(path))
+    return written
+
+
+def _evaluate(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Measure methods on a dataset."""
+    from cirdemo.evaluate import METHODS, evaluate
+    from cirdemo.export import evaluation_json, fill_readme, finite
+
+    engine = _engine(args)
+    names, skipped = _names(args.methods), {}
+    if names == ["all"]:
+        skipped = {name: why for name, why in engine.methods().items() if why}
+        names = [name for name in METHODS if name not in skipped] or list(METHODS)
+    results = evaluate(
+        engine,
+        args.dataset,
+        args.split,
+        names,
+        args.limit,
+        lambda what, done, of: print(f"{what}: {done} of {of}", file=sys.stderr),
+        protocol=args.protocol,
+    )
+    answer = evaluation_json(results, gallery=len(engine.gallery(args.dataset).ids))
+    answer["skipped"] = skipped
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+        stem = f"{args.dataset}-{args.split}"
+        rows = {r.method: finite(r.rows) for r in results}
+        (args.out / f"{stem}.json").write_text(json.dumps(answer, indent=1) + "\n", "utf-8")
+        (args.out / f"{stem}-rows.json").write_text(json.dumps(rows) + "\n", "utf-8")
+    if args.readme:
+        fill_readme(args.readme, answer, "python -m cirdemo " + shlex.join(args.words))
+    return answer, 0
+
+
+def _train(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Train a model of this project."""
+    from cirdemo.train import recipes
+
+    settings = _settings(args)
+    out = args.out or settings.checkpoints / settings.profile / args.name
+    report = recipes.run(args.name, seconds=args.seconds, seed=args.seed, out=out)
+    more = report if isinstance(report, dict) else {}
+    return {"name": args.name, "seed": args.seed, "out": str(out), **more}, 0
+
+
+def _draw(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Draw pictures of a world."""
+    from cirdemo.data.drawn import galleries
+
+    if args.count < 1:
+        raise BadInput(f"--count must be at least 1, got {args.count}.")
+    galleries.draw_pictures(args.world, args.count, args.seed, args.out)
+    return {"world": args.world, "count": args.count, "seed": args.seed, "out": str(args.out)}, 0
+
+
+def _check(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Run the conformance checks of a method."""
+    from cirdemo.conformance import check
+
+    answer = check(_engine(args), args.method, gallery=args.gallery)
+    return answer, 1 if answer["verdict"] == "failed" else 0
+
+
+def _doctor(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Say what is installed, what can run here, and why not."""
+    from cirdemo.conformance import doctor
+
+    return doctor(_settings(args), _engine(args)), 0
+
+
+# --- shared -------------------------------------------------------------------------------
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    from cirdemo.config import Settings, cores
+
+    given = {"profile": args.profile, "device": args.device}
+    if "CIRDEMO_THREADS" not in os.environ:
+        given["threads"] = cores()
+    return Settings.from_env(**{k: v for k, v in given.items() if v is not None})
+
+
+def _engine(args: argparse.Namespace) -> Engine:
+    from cirdemo.config import build_engine
+
+    return (args.make_engine or build_engine)(_settings(args))
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise BadInput("Name at least one method.")
+    return names
+
+
+def _pretty(answer: dict[str, Any]) -> str:
+    return json.dumps(answer, indent=2, ensure_ascii=False, default=str)
+
+
+def _show_search(answer: dict[str, Any]) -> str:
+    lines = [f"{mode}: {d['text']}" for mode, d in answer["descriptions"].items()]
+    for name, ranking in answer["coarse"].items():
+        lines.append(f"{name}: " + " ".join(c["image_id"] for c in ranking))
+    for r in answer["reranked"]:
+        p = "  -  " if r["p_yes"] is None else f"{r['p_yes']:.3f}"
+        lines.append(f"{r['rank']:3d}  was {r['coarse_rank']:3d}  P(Yes) {p}  {r['image_id']}")
+    lines += [f"{key}: {text}" for key, text in (answer["rationale"] or {}).items()]
+    return "\n".join(lines + answer["notices"])
+
+
+def _show_evaluation(answer: dict[str, Any]) -> str:
+    from cirdemo.export import markdown
+
+    skipped = [f"{name} was skipped: {why}" for name, why in answer["skipped"].items()]
+    return "\n".join([markdown(answer), *skipped])

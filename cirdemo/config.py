@@ -1,0 +1,280 @@
+"""Settings, profiles, and `build_engine`: the only module that names concrete parts."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cirdemo.engine import Engine
+from cirdemo.parts import Part, Parts
+from cirdemo.registry import Registry, load, unknown
+from cirdemo.types import CirError, Composer, Dataset, Encoder, MissingCheckpoint
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from cirdemo.gallery.store import Gallery
+    from cirdemo.models.mllm import VisionLanguageModel
+
+log = logging.getLogger(__name__)
+
+ROOT = Path(__file__).resolve().parents[1]
+METHODS = Registry(
+    "method",
+    {
+        "text": "cirdemo.retrieve.zero_shot:TextOnly",
+        "image": "cirdemo.retrieve.zero_shot:ImageOnly",
+        "sum": "cirdemo.retrieve.zero_shot:Sum",
+        "union": "cirdemo.retrieve.textual:DescriptionComposer",
+        "intersection": "cirdemo.retrieve.textual:DescriptionComposer",
+        "cot": "cirdemo.retrieve.learned:CotComposer",
+    },
+)
+MODES = ("union", "intersection")  # methods that write a description of the same name
+DATASETS = Registry(
+    "dataset",
+    {
+        "fables": "cirdemo.data.drawn.dataset:DrawnDataset",
+        "wardrobe": "cirdemo.data.drawn.dataset:DrawnDataset",
+    },
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Which models play which part; a source is a folder under checkpoints/ or a hub name."""
+
+    purpose: str
+    encoder: str
+    mllm: str
+    adapters: Mapping[str, str] = field(default_factory=dict)  # LoRA: judge, cot
+    shipped: bool = False  # the sources are this project's own, under checkpoints/
+
+
+PROFILES: dict[str, Profile] = {
+    "embedded": Profile(
+        purpose="any machine, no network, 2 CPU cores",
+        encoder="embedded/encoder",
+        mllm="embedded/mllm",
+        adapters={"judge": "embedded/judge", "cot": "embedded/cot"},
+        shipped=True,
+    ),
+    "photo": Profile(
+        purpose="real photographs on a laptop or a free Space",
+        encoder="hf-hub:timm/MobileCLIP2-S2-OpenCLIP",
+        mllm="Qwen/Qwen3-VL-2B-Instruct",
+    ),
+    "paper": Profile(
+        purpose="published settings on a GPU",
+        encoder="hf-hub:laion/CLIP-ViT-L-14-laion2B-s32B-b82K",
+        mllm="Qwen/Qwen2.5-VL-7B-Instruct",
+    ),
+}
+
+
+def _cache_home() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cirdemo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Where things are and what to use; every field is also a variable CIRDEMO_<FIELD>."""
+
+    profile: str = "embedded"  # a name of PROFILES
+    assets: Path = ROOT / "assets"  # galleries/<name>/ with pictures and records
+    checkpoints: Path = ROOT / "checkpoints"  # <profile>/<part>/ with weights
+    cache: Path = field(default_factory=_cache_home)  # vectors that had to be built here
+    device: str = "cpu"  # a torch device
+    threads: int = 1  # of one operation; the command line, alone on a machine, takes every core
+
+    def __post_init__(self) -> None:
+        """Reject a profile that does not exist.
+
+        Raises:
+            UnknownName: It is not among PROFILES.
+        """
+        if self.profile not in PROFILES:
+            raise unknown("profile", self.profile, PROFILES)
+
+    @classmethod
+    def from_env(cls, **given: Any) -> Settings:
+        """Settings from the environment; what is given by name wins.
+
+        Raises:
+            CirError: A variable does not hold what it should.
+        """
+        found: dict[str, Any] = {}
+        for name in ("profile", "assets", "checkpoints", "cache", "device", "threads"):
+            if text := os.environ.get(f"CIRDEMO_{name.upper()}"):
+                found[name] = Path(text) if name in ("assets", "checkpoints", "cache") else text
+        if "threads" in found:
+            if not str(found["threads"]).isdigit() or int(found["threads"]) < 1:
+                raise CirError(f"CIRDEMO_THREADS must be 1 or more, got {found['threads']!r}.")
+            found["threads"] = int(found["threads"])
+        return cls(**(found | given))
+
+
+def cores() -> int:
+    """Cores that this process may use, or the number in OMP_NUM_THREADS."""
+    return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+
+
+def use_threads(count: int) -> None:
+    """Threads of one operation. Beside another busy process, two made a loop ten times slower.
+
+    The variable reaches a torch that is imported later; one that is there is told.
+    """
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(count)
+
+
+def build_engine(settings: Settings) -> Engine:
+    """The engine of a profile; loads nothing until a query needs it."""
+    use_threads(settings.threads)
+    return Engine(_Builder(settings).parts())
+
+
+class _Builder:
+    """Makes the parts of one profile; each model is loaded once and shared."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.profile = PROFILES[settings.profile]
+        self.encoder: Part[Encoder] = Part(self._encoder, lambda: self._missing("encoder"))
+        self.mllm: Part[VisionLanguageModel] = Part(self._mllm, lambda: self._missing("mllm"))
+
+    def parts(self) -> Parts:
+        """All parts, none of them loaded."""
+        home = self.settings.assets / "galleries"
+        names = [n for n in DATASETS if (home / n).is_dir()]
+        datasets = {n: Part(functools.partial(self._dataset, n)) for n in names}
+        return Parts(
+            encoder=self.encoder,
+            composers={n: self._composer(n) for n in METHODS},
+            galleries={n: Part(functools.partial(self._gallery, n, datasets[n])) for n in names},
+            datasets=datasets,
+            judge=Part(
+                lambda: load("cirdemo.rerank:YesNoJudge")(self.mllm.get()),
+                lambda: self._missing("mllm") or self._missing("judge"),
+            ),
+            captioner=Part(self._captioner, lambda: self._missing("mllm")),
+            heatmaps=self._heatmaps,
+            unknown_words=self._unknown_words,
+            about={"profile": self.settings.profile, "purpose": self.profile.purpose},
+        )
+
+    # --- sources ---------------------------------------------------------------------------
+
+    def _source(self, role: str) -> str:
+        """The folder or hub name of a role."""
+        name = {"encoder": self.profile.encoder, "mllm": self.profile.mllm, **self.profile.adapters}
+        folder = self.settings.checkpoints / name[role]
+        return str(folder) if self.profile.shipped or folder.is_dir() else name[role]
+
+    def _missing(self, role: str) -> str | None:
+        """Why the weights of a role cannot be used, or None."""
+        if role == "cot" and role not in self.profile.adapters:
+            return f"Profile {self.settings.profile!r} has no adapter 'cot'; use 'embedded'."
+        if role == "judge" and role not in self.profile.adapters:
+            return None  # the model judges as it is, untuned
+        if not self.profile.shipped or Path(self._source(role)).is_dir():
+            return None
+        return (
+            f"No checkpoint {role!r} at {self._source(role)}. Train it with "
+            f'"python -m cirdemo train {role}", or pick another method or profile.'
+        )
+
+    def _require(self, role: str) -> str:
+        if (reason := self._missing(role)) is not None:
+            raise MissingCheckpoint(reason)
+        return self._source(role)
+
+    # --- models ----------------------------------------------------------------------------
+
+    def _encoder(self) -> Encoder:
+        source = self._require("encoder")
+        encoder: Encoder = load("cirdemo.models.encoders:OpenClipEncoder")(
+            source, device=self.settings.device
+        )
+        return encoder
+
+    def _mllm(self) -> VisionLanguageModel:
+        source = self._require("mllm")
+        adapters = {r: self._source(r) for r in self.profile.adapters if not self._missing(r)}
+        model: VisionLanguageModel = load("cirdemo.models.mllm:VisionLanguageModel").load(
+            source, adapters
+        )
+        return model
+
+    def _composer(self, name: str) -> Part[Composer]:
+        def make() -> Composer:
+            kind = METHODS.load(name)
+            encoder = self.encoder.get()
+            if name in MODES:
+                writer = load("cirdemo.describe:MLLMWriter")(self.mllm.get())
+                composer: Composer = kind(name, writer, encoder)
+            elif name == "cot":
+                self._require("cot")
+                reasoner = load("cirdemo.reason:Reasoner")(self.mllm.get())
+                composer = kind(reasoner, space=encoder.space)
+            else:
+                composer = kind(encoder)
+            return composer
+
+        roles = {"cot": ("encoder", "mllm", "cot")} | dict.fromkeys(MODES, ("encoder", "mllm"))
+        needs = roles.get(name, ("encoder",))
+        return Part(make, lambda: next(filter(None, map(self._missing, needs)), None))
+
+    def _captioner(self) -> Callable[[Sequence[Image.Image]], list[str]]:
+        model: Any = self.mllm.get()
+        if not hasattr(model, "caption"):
+            raise CirError("This language model has no way to caption a picture.")
+        caption: Callable[[Sequence[Image.Image]], list[str]] = model.caption
+        return caption
+
+    def _heatmaps(self, encoder: Encoder, image: Image.Image, texts: Any, image_id: str) -> Any:
+        return load("cirdemo.explain.heatmaps:similarity_maps")(encoder, image, texts, image_id)
+
+    def _unknown_words(self, text: str) -> tuple[str, ...]:
+        """Words that the encoder or, where it is there, the language model has never seen."""
+        words: list[str] = list(self.encoder.get().unknown_words(text))  # type: ignore[attr-defined]
+        if self._missing("mllm") is None:
+            with contextlib.suppress(CirError):  # told by the stage that needs the model
+                words += self.mllm.get().unknown_words(text)
+        return tuple(dict.fromkeys(words))
+
+    # --- galleries -------------------------------------------------------------------------
+
+    def _dataset(self, name: str) -> Dataset:
+        dataset: Dataset = DATASETS.load(name)(self.settings.assets / "galleries" / name)
+        return dataset
+
+    def _gallery(self, name: str, dataset: Part[Dataset]) -> Gallery:
+        """The shipped vectors if they are of the encoder's space, else vectors built once here."""
+        encoder = self.encoder.get()
+        safe = "".join(c if c.isalnum() else "-" for c in encoder.space)
+        shipped = self.settings.checkpoints / self.settings.profile / "galleries" / name
+        built = self.settings.cache / "galleries" / safe / name
+        open_gallery = load("cirdemo.gallery.store:Gallery").open
+        for folder in (shipped, built):
+            if folder.is_dir():
+                try:
+                    gallery: Gallery = open_gallery(folder, dataset.get())
+                    if gallery.space == encoder.space:
+                        return gallery
+                    log.info("%s is of space %s, not %s", folder, gallery.space, encoder.space)
+                except CirError as error:
+                    log.warning("%s", error)
+        log.info("building gallery %s in %s", name, built)
+        gallery = load("cirdemo.gallery.build:build")(
+            dataset.get(), encoder, built, lambda done, of: log.info("%d of %d", done, of)
+        )
+        return gallery

@@ -1,0 +1,1 @@
+"""Datasets: drawn worlds, benchmarks, folders."""

@@ -1,0 +1,1 @@
+"""Painting of the drawn worlds with Pillow and NumPy, deterministic from a seed."""

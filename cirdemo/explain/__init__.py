@@ -1,0 +1,1 @@
+"""Heatmaps: where a picture carries its similarity to a text."""

@@ -1,0 +1,165 @@
+"""Heatmaps over pictures. Pixels only."""
+
+from __future__ import annotations
+
+import matplotlib
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from cirdemo.types import Heatmap
+
+Box = tuple[float, float, float, float]
+
+HEAT = "inferno"  # perceptually even, also to the colour-blind
+DIVERGING = "RdBu_r"  # red: more under the first; blue: more under the second
+OPACITY = 0.8  # of the hottest place; the picture must stay readable underneath
+SHOWN_FROM = 0.25  # the lowest part of `HEAT` is black and would read as shade, not as heat
+
+
+def overlay(
+    image: Image.Image,
+    heatmap: Heatmap,
+    size: tuple[int, int] | int | None = None,
+    *,
+    seen: Box | None = None,
+) -> Image.Image:
+    """Lay a heatmap over its picture; cold places stay transparent.
+
+    Args:
+        image: RGB.
+        heatmap: Values in [0, 1].
+        size: (width, height) of the result, or its longer side; None keeps the picture's.
+        seen: The part of the picture that the encoder saw (x0, y0, x1, y1), where not all of it.
+
+    Returns:
+        A new RGB picture.
+    """
+    values = np.clip(heatmap.values, 0, 1)  # (Gh, Gw)
+    picture = _resized(image, size)
+    heat = _spread(values, picture.size, _scaled(seen, image.size, picture.size))  # (H, W)
+    heat = np.clip(heat, 0, 1)
+    colours = matplotlib.colormaps[HEAT](SHOWN_FROM + (1 - SHOWN_FROM) * heat)[..., :3]  # (H, W, 3)
+    return _blend(picture, colours, OPACITY * heat)
+
+
+def difference(
+    image: Image.Image,
+    a: Heatmap,
+    b: Heatmap,
+    size: tuple[int, int] | int | None = None,
+    *,
+    seen: Box | None = None,
+) -> Image.Image:
+    """Show where two heatmaps of one picture disagree: red for more in `a`, blue for more in `b`.
+
+    The raw values are compared, so maps with different value ranges can be too.
+
+    Args:
+        image: RGB.
+        a: A heatmap.
+        b: Another of the same grid.
+        size: As in `overlay`.
+        seen: As in `overlay`.
+
+    Returns:
+        A new RGB picture.
+
+    Raises:
+        ValueError: The grids differ.
+    """
+    if a.values.shape != b.values.shape:
+        raise ValueError(f"grids must be equal, got {a.values.shape} and {b.values.shape}")
+    span = max(a.value_range[1] - a.value_range[0], b.value_range[1] - b.value_range[0])
+    delta = raw_values(a) - raw_values(b)  # (Gh, Gw)
+    picture = _resized(image, size)
+    scaled = delta / span if span > 0 else delta
+    heat = _spread(scaled, picture.size, _scaled(seen, image.size, picture.size))  # (H, W)
+    heat = np.clip(heat, -1, 1)
+    colours = matplotlib.colormaps[DIVERGING]((heat + 1) / 2)[..., :3]  # (H, W, 3)
+    return _blend(picture, colours, OPACITY * np.abs(heat))
+
+
+def raw_values(heatmap: Heatmap) -> np.ndarray:
+    """Values before scaling: (Gh, Gw) float64."""
+    low, high = heatmap.value_range
+    return low + np.asarray(heatmap.values, np.float64) * (high - low)
+
+
+def colour_bar(
+    value_range: tuple[float, float],
+    size: tuple[int, int] = (288, 44),
+    *,
+    diverging: bool = False,
+    label: str = "",
+) -> Image.Image:
+    """The scale of `overlay` or, with `diverging`, of `difference`, with its raw values.
+
+    Args:
+        value_range: Raw values at the two ends.
+        size: (width, height) in pixels.
+        diverging: Whether the scale runs from minus the span to plus the span.
+        label: Written in the middle, below the scale.
+
+    Returns:
+        An RGB picture on white.
+    """
+    width, height = size
+    low, high = value_range
+    bar = Image.new("RGB", size, "white")
+    strip = max(4, height // 2)
+    ramp = np.linspace(0, 1, width)  # (W,)
+    if diverging:
+        low, high = -(high - low), high - low
+        colours = matplotlib.colormaps[DIVERGING](ramp)[:, :3]
+        opacity = OPACITY * np.abs(2 * ramp - 1)
+    else:
+        colours = matplotlib.colormaps[HEAT](SHOWN_FROM + (1 - SHOWN_FROM) * ramp)[:, :3]
+        opacity = OPACITY * ramp
+    row = 255 * (1 - opacity[:, None] + opacity[:, None] * colours)  # (W, 3), over white
+    pixels = np.repeat(np.rint(row).astype(np.uint8)[None], strip, axis=0)
+    bar.paste(Image.fromarray(pixels), (0, 0))
+    draw = ImageDraw.Draw(bar)
+    font = ImageFont.load_default(max(8, (height - strip) * 2 // 3))
+    baseline = height - 2
+    draw.text((2, baseline), f"{low:.3g}", "black", font, anchor="lb")
+    draw.text((width - 2, baseline), f"{high:.3g}", "black", font, anchor="rb")
+    draw.text((width // 2, baseline), label or ("0" if diverging else ""), "black", font, "mb")
+    return bar
+
+
+def _resized(image: Image.Image, size: tuple[int, int] | int | None) -> Image.Image:
+    picture = image.convert("RGB")
+    if isinstance(size, int):
+        scale = size / max(picture.size)
+        size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    if size is None or tuple(size) == picture.size:
+        return picture
+    return picture.resize(size, Image.Resampling.LANCZOS)
+
+
+def _scaled(seen: Box | None, old: tuple[int, int], new: tuple[int, int]) -> Box:
+    """The seen part in the pixels of the resized picture."""
+    x0, y0, x1, y1 = seen or (0.0, 0.0, float(old[0]), float(old[1]))
+    across, down = new[0] / old[0], new[1] / old[1]
+    return (x0 * across, y0 * down, x1 * across, y1 * down)
+
+
+def _spread(values: np.ndarray, size: tuple[int, int], box: Box) -> np.ndarray:
+    """Up-sample a patch grid (Gh, Gw) into a box of a picture: (H, W), zero outside the box."""
+    width, height = size
+    x0, y0, x1, y1 = (round(edge) for edge in box)
+    inner = (max(1, x1 - x0), max(1, y1 - y0))
+    grid = Image.fromarray(np.ascontiguousarray(values, dtype=np.float32))
+    # bilinear: bicubic rings, which in a difference shows as heat of the wrong sign
+    smooth = np.asarray(grid.resize(inner, Image.Resampling.BILINEAR))
+    field = np.zeros((height, width), np.float32)
+    part = field[y0 : y0 + inner[1], x0 : x0 + inner[0]]
+    part[...] = smooth[: part.shape[0], : part.shape[1]]
+    return field
+
+
+def _blend(picture: Image.Image, colours: np.ndarray, opacity: np.ndarray) -> Image.Image:
+    """Lay colours (H, W, 3) in [0, 1] over a picture with an opacity (H, W) in [0, 1]."""
+    base = np.asarray(picture, np.float32)  # (H, W, 3)
+    mixed = base + opacity[..., None] * (255 * colours - base)
+    return Image.fromarray(np.clip(np.rint(mixed), 0, 255).astype(np.uint8))

@@ -1,0 +1,166 @@
+"""Records as JSON objects and Markdown: the shapes of the command-line contract."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cirdemo.evaluate import by_kind
+from cirdemo.types import BadInput, Evaluation, Ranking, SearchResult
+
+COLUMNS = {  # metric -> (heading, factor)
+    "R@1": ("R@1", 100),
+    "R@5": ("R@5", 100),
+    "R@10": ("R@10", 100),
+    "R@50": ("R@50", 100),
+    "R_subset@1": ("R_subset@1", 100),
+    "mAP@10": ("mAP@10", 100),
+    "match": ("text exact", 100),  # description_match, conclusion_match or caption_match
+    "judge_AUC": ("judge AUC", 1),
+    "judge_ECE": ("judge ECE", 1),
+}
+
+
+def finite(value: Any) -> Any:
+    """The value with null for NaN and infinities, which JSON does not have, and plain types."""
+    if isinstance(value, Mapping):
+        return {str(k): finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(v) for v in value]
+    if hasattr(value, "item"):  # a numpy scalar
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def search_json(result: SearchResult, *, top: int | None = None) -> dict[str, Any]:
+    """A search result as the `search --json` object; lists cut to `top`."""
+    query, thought = result.query, result.rationale
+    answer: dict[str, Any] = {
+        "query": {
+            "query_id": query.query_id,
+            "modification": query.modification,
+            "reference_id": query.reference_id,
+        },
+        "descriptions": {
+            mode: {
+                "text": d.text,
+                "cues": [{"text": c.text, "status": c.status} for c in d.cues],
+                "writer": d.writer,
+            }
+            for mode, d in result.descriptions.items()
+        },
+        "coarse": {name: _ranking(r, top) for name, r in result.coarse.items()},
+        "reranked": [
+            {
+                "image_id": r.image_id,
+                "rank": r.rank,
+                "coarse_rank": r.coarse_rank,
+                "score": r.score,
+                "p_yes": r.yes_probability,
+            }
+            for r in result.reranked[:top]
+        ],
+        "rationale": None
+        if thought is None
+        else {
+            "caption": thought.caption,
+            "reasoning": thought.reasoning,
+            "conclusion": thought.conclusion,
+        },
+        "seconds": {stage: round(s, 4) for stage, s in result.seconds.items()},
+        "models": dict(result.models),
+        "unknown_words": list(result.unknown_words),
+        "notices": list(result.notices),
+    }
+    return finite(answer)  # type: ignore[no-any-return]
+
+
+def _ranking(ranking: Ranking, top: int | None) -> list[dict[str, Any]]:
+    return [
+        {"image_id": c.image_id, "rank": c.rank, "score": c.score} for c in ranking.candidates[:top]
+    ]
+
+
+def evaluation_json(results: Sequence[Evaluation], *, gallery: int) -> dict[str, Any]:
+    """Evaluations of one split as the `evaluate --json` object; rates are in [0, 1].
+
+    Args:
+        results: At least one, all of one dataset, split and protocol.
+        gallery: How many pictures were searched.
+    """
+    first = results[0]
+    answer = {
+        "dataset": first.dataset,
+        "split": first.split,
+        "protocol": first.protocol,
+        "queries": max((len(r.rows) for r in results if r.method != "caption"), default=0),
+        "gallery": gallery,
+        "methods": {
+            r.method: {
+                **r.means,
+                "n": len(r.rows),
+                "interval": {k: list(v) for k, v in r.interval.items()},
+                "by_kind": by_kind(r),
+            }
+            for r in results
+        },
+    }
+    return finite(answer)  # type: ignore[no-any-return]
+
+
+def markdown(report: Mapping[str, Any]) -> str:
+    """An `evaluate --json` object as a Markdown table; rates in percent, interval under R@1."""
+    used = [c for c in COLUMNS if any(_value(m, c) is not None for m in report["methods"].values())]
+    lines = [
+        "| method | " + " | ".join(COLUMNS[c][0] for c in used) + " |",
+        "|---" * (len(used) + 1) + "|",
+    ]
+    for name, means in report["methods"].items():
+        lines.append(f"| {name} | " + " | ".join(_cell(means, c) for c in used) + " |")
+    lines.append("")
+    lines.append(
+        f"{report['queries']} queries of split `{report['split']}`, {report['gallery']} pictures, "
+        f"protocol `{report['protocol']}`. Rates in percent; in brackets the 95 % bootstrap "
+        "interval over queries. A query counts as found when any of its targets is."
+    )
+    return "\n".join(lines)
+
+
+def _value(means: Mapping[str, Any], column: str) -> float | None:
+    if column == "match":
+        column = next((k for k in means if k.endswith("_match")), column)
+    value = means.get(column)
+    return None if value is None else float(value)
+
+
+def _cell(means: Mapping[str, Any], column: str) -> str:
+    value = _value(means, column)
+    if value is None:
+        return "-"
+    factor = COLUMNS[column][1]
+    digits = 1 if factor == 100 else 3
+    text = f"{value * factor:.{digits}f}"
+    ends = means.get("interval", {}).get(column)
+    if column in ("R@1", "judge_AUC") and ends and None not in ends:
+        text += f" [{ends[0] * factor:.{digits}f}, {ends[1] * factor:.{digits}f}]"
+    return text
+
+
+def fill_readme(path: Path, report: Mapping[str, Any], command: str) -> None:
+    """Replace what stands between the dataset's two markers by the command and its table.
+
+    Raises:
+        BadInput: The file has no such markers.
+    """
+    start, end = f"<!-- results:{report['dataset']} -->", "<!-- /results -->"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    head, found, rest = text.partition(start)
+    _, closed, tail = rest.partition(end)
+    if not found or not closed:
+        raise BadInput(f"{path} has no lines {start} and {end}; add both where the table goes.")
+    block = f"\n```\n{command}\n```\n\n{markdown(report)}\n"
+    path.write_text(head + start + block + end + tail, encoding="utf-8")

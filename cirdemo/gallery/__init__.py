@@ -1,0 +1,1 @@
+"""Galleries: embeddings of pictures that queries are searched in."""

@@ -1,0 +1,246 @@
+"""Galleries: pictures, their embeddings, and builds of them on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+
+from cirdemo.gallery.faiss_index import FlatIndex
+from cirdemo.gallery.files import read_build, rebuild_hint, write_file
+from cirdemo.intake import load_image
+from cirdemo.types import (
+    Candidate,
+    CirError,
+    Composed,
+    ImageId,
+    Ranking,
+    SpaceMismatch,
+    UnknownName,
+    VectorIndex,
+)
+
+THUMBNAIL_SIDE = 256  # pixels of the longer side
+EXTRA = 16  # rows beyond k, so that most ties at the cut are seen in one pass
+
+
+class Source(Protocol):
+    """Where a gallery's pictures come from; every `Dataset` is one.
+
+    A source that also has `record(image_id) -> dict` gives the gallery its records.
+    """
+
+    name: str
+    gallery_ids: Sequence[ImageId]
+
+    def image_path(self, image_id: ImageId) -> Path:
+        """File of a picture."""
+
+
+class Gallery:
+    """Pictures with their embeddings in one space, searched by dot product."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        ids: Sequence[ImageId],
+        vectors: np.ndarray,
+        space: str,
+        source: Source,
+        preprocessing: str = "",
+        index: VectorIndex | None = None,
+        thumbnails: Path | None = None,
+    ) -> None:
+        """Make a gallery from vectors in memory.
+
+        Args:
+            name: Shown to the user.
+            ids: One id a row.
+            vectors: (N, D) float32, unit norm.
+            space: The encoder's space.
+            source: Files and records of the pictures.
+            preprocessing: What the encoder did to the pixels.
+            index: An index that already holds the rows; None means exact search.
+            thumbnails: Folder for thumbnails; None means a fresh temporary one.
+
+        Raises:
+            ValueError: Ids repeat, or do not fit the vectors.
+        """
+        if vectors.ndim != 2 or len(vectors) != len(ids):
+            raise ValueError(f"vectors must have shape ({len(ids)}, D), got {vectors.shape}")
+        self.name = name
+        self.ids: tuple[ImageId, ...] = tuple(ids)
+        self.vectors = np.ascontiguousarray(vectors, dtype=np.float32)  # (N, D)
+        self.space = space
+        self.preprocessing = preprocessing
+        self._source = source
+        self._rows = {image_id: row for row, image_id in enumerate(self.ids)}
+        if len(self._rows) != len(self.ids):
+            raise ValueError(f"ids must be unique, got {len(self._rows)} in {len(self.ids)} rows")
+        self._index: VectorIndex = FlatIndex(vectors.shape[1]) if index is None else index
+        if index is None:
+            self._index.add(self.vectors)
+        self._thumbnails = thumbnails
+
+    @classmethod
+    def open(cls, folder: str | Path, source: Source, *, thumbnails: Path | None = None) -> Gallery:
+        """Load a build and verify its checksums.
+
+        Raises:
+            MissingCheckpoint: There is no build in the folder.
+            CirError: The build is damaged, or its pictures are not all in the source.
+        """
+        folder = Path(folder)
+        manifest, ids, vectors = read_build(folder)
+        known = set(source.gallery_ids)
+        lost = [image_id for image_id in ids if image_id not in known]
+        if lost:
+            raise CirError(
+                f"The build in '{folder}' holds {len(lost)} pictures that '{source.name}' does not "
+                f"have, such as '{lost[0]}'. {rebuild_hint(folder)}"
+            )
+        return cls(
+            name=str(manifest["name"]),
+            ids=ids,
+            vectors=vectors,
+            space=str(manifest["space"]),
+            source=source,
+            preprocessing=str(manifest["preprocessing"]),
+            thumbnails=thumbnails,
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def search(
+        self,
+        composed: Composed,
+        k: int,
+        *,
+        exclude: ImageId | None = None,
+        query_id: str = "",
+        method: str = "",
+    ) -> Ranking:
+        """The best k pictures for a query vector, by (-score, image_id).
+
+        Args:
+            composed: The query vector (D,).
+            k: How many; fewer come back from a smaller gallery.
+            exclude: A picture to leave out (the reference); it need not be in the gallery.
+            query_id: For the ranking.
+            method: For the ranking.
+
+        Raises:
+            SpaceMismatch: The vector is of another space or width.
+        """
+        self._check_space(composed)
+        out = self._rows.get(exclude) if exclude is not None else None
+        most = len(self) - (out is not None)
+        kept = min(k, most)
+        if kept < 1:
+            return Ranking(query_id=query_id, method=method, candidates=())
+        query = composed.vector[None].astype(np.float32)  # (1, D)
+        fetch = min(kept + 1 + EXTRA, len(self))
+        while True:
+            scores, rows = self._index.search(query, fetch)  # (1, K), (1, K)
+            found = [
+                (-float(score), self.ids[row])
+                for score, row in zip(scores[0], rows[0], strict=True)
+                if row >= 0 and row != out
+            ]
+            found.sort()
+            # a tie that crosses the cut must be seen whole, or the ids could not decide it
+            if fetch == len(self) or (len(found) > kept and found[kept - 1][0] < found[-1][0]):
+                break
+            fetch = min(2 * fetch, len(self))
+        return Ranking(
+            query_id=query_id,
+            method=method,
+            candidates=tuple(
+                Candidate(image_id=image_id, score=-negative, rank=rank)
+                for rank, (negative, image_id) in enumerate(found[:kept], start=1)
+            ),
+        )
+
+    def vector(self, image_id: ImageId) -> np.ndarray:
+        """Embedding of a picture: (D,) float32.
+
+        Raises:
+            UnknownName: The gallery has no such picture.
+        """
+        self._check_id(image_id)
+        return np.asarray(self.vectors[self._rows[image_id]])
+
+    def image_path(self, image_id: ImageId) -> Path:
+        """File of a picture.
+
+        Raises:
+            UnknownName: The gallery has no such picture.
+        """
+        self._check_id(image_id)
+        return self._source.image_path(image_id)
+
+    def image(self, image_id: ImageId) -> Image.Image:
+        """A picture as RGB.
+
+        Raises:
+            UnknownName: The gallery has no such picture.
+            BadInput: Its file is gone or damaged.
+        """
+        return load_image(self.image_path(image_id))
+
+    def thumbnail(self, image_id: ImageId) -> Path:
+        """File of a small copy, written by this program on first use.
+
+        All thumbnails are in one folder that holds nothing else, so it can be served.
+
+        Raises:
+            UnknownName: The gallery has no such picture.
+            BadInput: Its file is gone or damaged.
+        """
+        self._check_id(image_id)
+        if self._thumbnails is None:
+            self._thumbnails = Path(tempfile.mkdtemp(prefix="cirdemo-thumbnails-"))
+        # a digest, because an id may hold characters that no file name may
+        path = self._thumbnails / f"{hashlib.sha256(image_id.encode()).hexdigest()[:24]}.webp"
+        if not path.is_file():
+            picture = self.image(image_id)
+            picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+            buffer = io.BytesIO()
+            picture.save(buffer, "WEBP", quality=85)
+            self._thumbnails.mkdir(parents=True, exist_ok=True)
+            write_file(path, buffer.getvalue())
+        return path
+
+    def record(self, image_id: ImageId) -> dict[str, Any] | None:
+        """What is known of a picture, or None for a source without records.
+
+        Raises:
+            UnknownName: The gallery has no such picture.
+        """
+        self._check_id(image_id)
+        read = getattr(self._source, "record", None)
+        return read(image_id) if read is not None else None
+
+    def _check_id(self, image_id: ImageId) -> None:
+        if image_id not in self._rows:
+            raise UnknownName(
+                f"Gallery '{self.name}' has no picture '{image_id}'; it holds {len(self)}. "
+                "Pick one of them, or give a picture file."
+            )
+
+    def _check_space(self, composed: Composed) -> None:
+        width = self.vectors.shape[1]
+        if composed.space != self.space or composed.vector.shape != (width,):
+            raise SpaceMismatch(
+                f"The query is of space '{composed.space}' {composed.vector.shape}, the gallery "
+                f"'{self.name}' of space '{self.space}' ({width},). Build the gallery again with "
+                "the query's encoder, or pick a method of the gallery's space."
+            )

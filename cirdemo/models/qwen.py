@@ -1,0 +1,153 @@
+"""The Qwen2.5-VL architecture at small size, and its vision tower run on a whole batch at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
+    apply_rotary_pos_emb,
+    apply_rotary_pos_emb_vision,
+)
+
+PATCH, MERGE, TEMPORAL = 16, 2, 2
+GRID = 8  # patches a side of a 128-pixel picture
+IMAGE_TOKENS = (GRID // MERGE) ** 2
+
+
+def small_config(vocab_size: int, special: dict[str, int]) -> Qwen2_5_VLConfig:
+    """Configuration of the embedded model; `special` maps token names to ids."""
+    return Qwen2_5_VLConfig(
+        text_config={
+            "vocab_size": vocab_size,
+            "hidden_size": 256,
+            "intermediate_size": 768,
+            "num_hidden_layers": 6,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 4,
+            "max_position_embeddings": 1024,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 10000.0,
+                "mrope_section": [8, 12, 12],
+            },
+            "tie_word_embeddings": True,
+            "pad_token_id": special["pad"],
+            "bos_token_id": special["im_start"],
+            "eos_token_id": special["im_end"],
+        },
+        vision_config={
+            "depth": 6,
+            "hidden_size": 256,
+            "intermediate_size": 768,
+            "num_heads": 4,
+            "patch_size": PATCH,
+            "spatial_merge_size": MERGE,
+            "temporal_patch_size": TEMPORAL,
+            "out_hidden_size": 256,
+            "window_size": 128,
+            "fullatt_block_indexes": list(range(6)),
+            "hidden_act": "silu",
+        },
+        tie_word_embeddings=True,
+        image_token_id=special["image_pad"],
+        video_token_id=special["video_pad"],
+        vision_start_token_id=special["vision_start"],
+        vision_end_token_id=special["vision_end"],
+    )
+
+
+def small_model(config: Qwen2_5_VLConfig) -> Qwen2_5_VLForConditionalGeneration:
+    """The model with fresh weights."""
+    return Qwen2_5_VLForConditionalGeneration(config)
+
+
+def to_patches(pixels: Tensor, patch: int = PATCH, merge: int = MERGE) -> Tensor:
+    """Pixels (N, 3, H, W) as the processor lays them out: (N, P, 3 * 2 * patch * patch).
+
+    Patches of one merged token stand together; a still picture fills both frames of a patch.
+    """
+    n, c, height, width = pixels.shape
+    gh, gw = height // (patch * merge), width // (patch * merge)
+    x = pixels.view(n, c, gh, merge, patch, gw, merge, patch)
+    x = x.permute(0, 2, 5, 3, 6, 1, 4, 7)  # (N, gh, gw, merge, merge, C, patch, patch)
+    x = x.reshape(n, gh * gw * merge * merge, c, 1, patch * patch)
+    return x.expand(-1, -1, -1, TEMPORAL, -1).reshape(n, x.shape[1], -1)
+
+
+def grid_positions(gh: int, gw: int, merge: int = MERGE) -> Tensor:
+    """Row and column of every patch in the processor's order, (P, 2)."""
+    rows = torch.arange(gh).view(gh, 1).expand(gh, gw)
+    columns = torch.arange(gw).view(1, gw).expand(gh, gw)
+    grid = torch.stack([rows, columns], -1)  # (gh, gw, 2)
+    grid = grid.view(gh // merge, merge, gw // merge, merge, 2).transpose(1, 2)
+    return grid.reshape(-1, 2)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Softmax attention, (N, heads, T, head_dim) each; `mask` is added to the scores.
+
+    Written out, because the fused CPU kernel's backward pass was measured several times slower
+    than these two matrix products at 64 to 200 tokens.
+    """
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)  # (N, heads, T, T)
+    if mask is not None:
+        scores = scores + mask
+    return scores.softmax(-1).to(v.dtype) @ v
+
+
+def batched_vision(visual: nn.Module, patches: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """The vision tower on N pictures of one size in one batch.
+
+    Equal to `visual(patches, grid_thw)` with full attention in every block, which loops over the
+    pictures one by one; here they share each matrix product.
+
+    Args:
+        visual: a Qwen2.5-VL vision tower without windowed blocks at this size.
+        patches: (N, P, C) in the processor's order.
+        grid: patches down and across.
+
+    Returns:
+        Patch states (N, P, Dv) and merged tokens (N, P / 4, D).
+    """
+    n, p, _ = patches.shape
+    x = functional.linear(patches, visual.patch_embed.proj.weight.flatten(1))  # (N, P, Dv)
+    cos, sin = visual.rotary_pos_emb(x, grid_positions(*grid).to(x.device))
+    for block in visual.blocks:
+        attention = block.attn
+        qkv = attention.qkv(block.norm1(x)).view(n, p, 3, attention.num_heads, attention.head_dim)
+        q, k, v = qkv.unbind(2)  # each (N, P, heads, head_dim)
+        q, k = apply_rotary_pos_emb_vision(q, k, cos, sin)
+        y = attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+        x = x + attention.proj(y.transpose(1, 2).reshape(n, p, -1))
+        x = x + block.mlp(block.norm2(x))
+    merged = visual.merger(x.reshape(n * p, -1))
+    return x, merged.view(n, -1, merged.shape[-1])
+
+
+def language_states(language: nn.Module, embeds: Tensor, positions: Tensor, mask: Tensor) -> Tensor:
+    """Last hidden states (N, T, D) of a Qwen2.5-VL language model under any attention mask.
+
+    Args:
+        language: the language model (its projections may carry LoRA adapters).
+        embeds: (N, T, D) token and picture embeddings.
+        positions: (3, N, T) rope positions in time, height and width.
+        mask: (N, 1, T, T), added to the attention scores.
+    """
+    n, t, d = embeds.shape
+    cos, sin = language.rotary_emb(embeds, positions)  # (3, N, T, head_dim)
+    x = embeds
+    for layer in language.layers:
+        a = layer.self_attn
+        h = layer.input_layernorm(x)
+        q, k, v = (
+            p(h).view(n, t, -1, a.head_dim).transpose(1, 2) for p in (a.q_proj, a.k_proj, a.v_proj)
+        )  # (N, heads, T, head_dim)
+        q, k = apply_rotary_pos_emb(q, k, cos, sin)
+        if a.num_key_value_groups > 1:
+            k, v = (z.repeat_interleave(a.num_key_value_groups, 1) for z in (k, v))
+        y = attend(q.to(v.dtype), k.to(v.dtype), v, mask.to(v.dtype))
+        x = x + a.o_proj(y.transpose(1, 2).reshape(n, t, -1))
+        x = x + layer.mlp(layer.post_attention_layernorm(x))
+    return language.norm(x)

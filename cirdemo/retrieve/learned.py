@@ -1,0 +1,56 @@
+"""Methods whose model yields the query vector itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from cirdemo.retrieve import unit
+from cirdemo.types import Composed, Query, Rationale
+
+
+class Reasons(Protocol):
+    """A model that reasons about a query and ends in a vector."""
+
+    identity: str
+
+    def reason(self, query: Query) -> tuple[Rationale, np.ndarray]:
+        """The rationale and the vector (D,)."""
+
+
+class CotComposer:
+    """Reasons about the query (caption, reasoning, conclusion), then reads off a vector.
+
+    Source: Lin et al., "CIR-CoT", 2025, arXiv 2510.08003: structured chain of thought, then the
+        retrieval intent in one dedicated embedding; trained with text loss and InfoNCE. The
+        template, the weights of the losses and how targets are encoded are not published: here
+        the targets are the gallery encoder's vectors, so one gallery serves every method.
+    Needs: a reasoner: a vision-language model with the adapter `cot`.
+    Differs: from `union` and `intersection` in that the vector is the hidden state at `<emb>`
+        and not the encoder's vector of a text; changing the conclusion does not move it.
+    """
+
+    name = "cot"
+
+    def __init__(self, reasoner: Reasons, *, space: str) -> None:
+        """A reasoner, and the space its vectors were trained for."""
+        self._reasoner = reasoner
+        self._space = space
+        self.identity = reasoner.identity
+
+    def compose(self, query: Query) -> Composed:
+        """The vector with the rationale it came from."""
+        return self._composed(self._reasoner.reason(query))
+
+    def compose_many(self, queries: Sequence[Query]) -> list[Composed]:
+        """The same in one batch, where the reasoner can."""
+        batched = getattr(self._reasoner, "reason_many", None)
+        if batched is None:
+            return [self.compose(query) for query in queries]
+        return [self._composed(answer) for answer in batched(queries)]
+
+    def _composed(self, answer: tuple[Rationale, np.ndarray]) -> Composed:
+        rationale, vector = answer
+        return Composed(vector=unit(vector), space=self._space, rationale=rationale)

@@ -1,0 +1,151 @@
+"""The embedded language model: captions, union and intersection descriptions, second pictures.
+
+The vision tower has learnt to name what is in a picture (train/vision.py) and stays as it is, so
+the tokens of every picture are computed once and training runs on the language model alone.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import (
+    PreTrainedTokenizerFast,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLProcessor,
+    Qwen2VLImageProcessor,
+    Qwen2VLVideoProcessor,
+)
+
+from cirdemo.data.drawn import queries
+from cirdemo.models import qwen
+from cirdemo.train import vocabulary
+from cirdemo.train.chat import Turns, answer_loss, states
+from cirdemo.train.packing import Segment
+from cirdemo.train.pools import DrawnPool
+
+SPECIAL = ("pad", "im_start", "im_end", "image_pad", "video_pad", "vision_start", "vision_end")
+SHARD = "9MB"  # a plain push to a Space takes files up to 10 MB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MllmRecipe:
+    """Settings of the language model's training; all of them our choice."""
+
+    batch: int = 32  # queries; each gives four answers
+    wardrobe: float = 0.25  # share of wardrobe queries
+    lr: float = 1.5e-3
+
+
+def fresh(seed: int) -> tuple[Qwen2_5_VLForConditionalGeneration, PreTrainedTokenizerFast]:
+    """Model with fresh weights, and its tokenizer."""
+    torch.manual_seed(seed)
+    tokenizer = vocabulary.chat_tokenizer()
+    special = {n: tokenizer.convert_tokens_to_ids(f"<|{n}|>") for n in SPECIAL}
+    return qwen.small_model(qwen.small_config(len(tokenizer), special)), tokenizer
+
+
+def save(model: Qwen2_5_VLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """A folder that AutoModelForImageTextToText and AutoProcessor load; bf16 shards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    dtype = next(model.parameters()).dtype
+    model.to(torch.bfloat16).save_pretrained(folder, max_shard_size=SHARD)
+    model.to(dtype)
+    side = qwen.PATCH * qwen.GRID
+    frame = {
+        "patch_size": qwen.PATCH,
+        "merge_size": qwen.MERGE,
+        "temporal_patch_size": qwen.TEMPORAL,
+        "image_mean": [0.5] * 3,
+        "image_std": [0.5] * 3,
+        "size": {"shortest_edge": side * side, "longest_edge": side * side},
+    }
+    processor = Qwen2_5_VLProcessor(
+        image_processor=Qwen2VLImageProcessor(**frame),
+        tokenizer=tokenizer,
+        video_processor=Qwen2VLVideoProcessor(**frame),
+        chat_template=tokenizer.chat_template,
+    )
+    processor.save_pretrained(folder)
+    for name in folder.glob("*.safetensors"):
+        name.chmod(0o644)
+
+
+class QueryStream:
+    """Queries of the pools in random order, with global picture rows."""
+
+    def __init__(self, pools: dict[str, DrawnPool], seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.pools = pools
+        self.base: dict[str, int] = {}
+        start = 0
+        for world, drawn in pools.items():
+            self.base[world] = start
+            start += len(drawn.pictures)
+
+    def draw(self, wardrobe: float) -> tuple[str, int]:
+        """A world and the number of a query in it."""
+        world = "wardrobe" if self.rng.random() < wardrobe else "fables"
+        return world, self.rng.randrange(len(self.pools[world].pool.asked))
+
+    def family(self, world: str, reference: int) -> int:
+        """Row of a random picture of the reference's family."""
+        first = reference // queries.FAMILY_PICTURES * queries.FAMILY_PICTURES
+        return first + self.rng.randrange(queries.FAMILY_PICTURES)
+
+
+class MllmTrainer:
+    """Step of the language model's training."""
+
+    def __init__(  # noqa: PLR0913
+        self,
+        model: Qwen2_5_VLForConditionalGeneration,
+        tokenizer: PreTrainedTokenizerFast,
+        pools: dict[str, DrawnPool],
+        features: Tensor,
+        recipe: MllmRecipe,
+        seed: int,
+    ) -> None:
+        self.model, self.recipe, self.features = model, recipe, features
+        self.turns, self.stream = Turns(tokenizer), QueryStream(pools, seed)
+        self.modules = {"language": model.model.language_model}
+        self.forward = qwen.language_states
+
+    def tree(self, world: str, number: int) -> list[Segment]:
+        """Four turns about one query as branches of one tree."""
+        pool = self.stream.pools[world].pool
+        asked, base = pool.asked[number], self.stream.base[world]
+        union, intersection = queries.describe(pool, asked)
+        other = self.stream.family(world, asked.reference)
+        t = self.turns
+        from cirdemo import prompts
+
+        return [
+            t.reference(base + asked.reference),
+            t.say(prompts.CAPTION, pool.caption(asked.reference), 0),
+            t.modification(asked.edit.text, 0),
+            t.describe("union", union, 2),
+            t.describe("intersection", intersection, 2),
+            t.next_picture(base + other, pool.caption(other), 2),
+        ]
+
+    def step(self) -> dict[str, Tensor]:
+        """One batch."""
+        trees = [
+            self.tree(*self.stream.draw(self.recipe.wardrobe)) for _ in range(self.recipe.batch)
+        ]
+        packed = self.turns.pack(trees)
+        hidden = states(
+            self.model.model.language_model, packed, self.features[packed.pictures], self.forward
+        )
+        loss, right = answer_loss(hidden, self.model.lm_head, packed)
+        return {"loss": loss, "right": right}
+
+
+def describe_command(recipe: MllmRecipe) -> str:
+    """One line for logs."""
+    return json.dumps({"batch": recipe.batch, "lr": recipe.lr})

@@ -1,0 +1,113 @@
+"""Gallery pictures as the page uses them: thumbnail addresses, words, queries with known targets."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import gradio as gr
+from PIL import Image
+
+from cirdemo.types import CirError, ImageId, Triplet
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "assets" / "examples.json"
+
+
+def data_uri(image: Image.Image, quality: int = 72) -> str:
+    """A small picture as a data URI."""
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "WEBP", quality=quality)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """One gallery; satisfies `cards.Pictures`."""
+
+    gallery: Any
+
+    def src(self, image_id: ImageId) -> str:
+        """Address of the thumbnail, relative so that it holds behind a proxy."""
+        return "gradio_api/file=" + quote(Path(self.gallery.thumbnail(image_id)).as_posix())
+
+    def alt(self, image_id: ImageId) -> str:
+        """The caption of the picture's record, or its id."""
+        try:
+            record = self.gallery.record(image_id) or {}
+        except (CirError, KeyError):
+            record = {}
+        return str(record.get("caption") or image_id)
+
+    def some(self, count: int, rng: random.Random) -> list[ImageId]:
+        """A few pictures at random."""
+        ids = list(self.gallery.ids)
+        return rng.sample(ids, min(count, len(ids)))
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A query that tells a story."""
+
+    gallery: str
+    reference_id: ImageId
+    modification: str
+    label: str
+
+
+def load_examples(galleries: Iterable[str], path: Path = EXAMPLES) -> list[Example]:
+    """The written examples of the galleries at hand; none when there is no file."""
+    if not path.is_file():
+        return []
+    known = set(galleries)
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    return [
+        Example(r["gallery"], r["reference_id"], r["modification"], r["label"])
+        for r in rows
+        if r["gallery"] in known
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """All galleries of an engine, each opened once."""
+
+    engine: Any
+    _shelves: dict[str, Shelf] = field(default_factory=dict)
+    _queries: dict[str, list[Triplet]] = field(default_factory=dict)
+
+    def shelf(self, name: str) -> Shelf:
+        """A gallery; its thumbnail folder, and nothing else, is served from then on."""
+        if name not in self._shelves:
+            gallery = self.engine.gallery(name)
+            if len(gallery.ids):
+                gr.set_static_paths(Path(gallery.thumbnail(gallery.ids[0])).parent)
+            self._shelves[name] = Shelf(gallery)
+        return self._shelves[name]
+
+    def queries(self, name: str) -> list[Triplet]:
+        """Validation queries whose reference is in the gallery; none for a gallery without."""
+        if name not in self._queries:
+            try:
+                found = self.engine.dataset(name).triplets("val")
+            except (CirError, AttributeError):
+                found = ()
+            ids = set(self.shelf(name).gallery.ids)
+            self._queries[name] = [t for t in found if t.reference_id in ids]
+        return self._queries[name]
+
+    def targets(self, name: str, reference_id: str | None, text: str) -> tuple[ImageId, ...]:
+        """The known targets of a query, when it is one of the dataset's."""
+        if not reference_id:
+            return ()
+        asked = text.strip().lower()
+        for t in self.queries(name):
+            if t.reference_id == reference_id and t.modification.strip().lower() == asked:
+                return t.target_ids
+        return ()

@@ -1,0 +1,112 @@
+"""The open_clip encoder on a tiny model saved as the trained one is."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cirdemo.models.encoders import OpenClipEncoder
+from cirdemo.types import Encoder, MissingCheckpoint
+from tests.fixtures_encoder import DIM, save_tiny_encoder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_tiny_encoder(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def encoder(folder):
+    return OpenClipEncoder(folder)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    noise = np.random.default_rng(0).integers(0, 255, (5, 40, 60, 3), np.uint8)
+    return [Image.fromarray(array) for array in noise]
+
+
+def test_is_an_encoder(encoder):
+    assert isinstance(encoder, Encoder)
+    assert encoder.dim == DIM
+    assert encoder.preprocessing == (
+        "size=128 interpolation=bicubic resize=squash mean=0.5,0.5,0.5 std=0.25,0.25,0.25"
+    )
+
+
+@pytest.mark.parametrize("verb", ["images", "texts"])
+def test_unit_float32_rows_in_any_batching(folder, encoder, pictures, verb):
+    items = pictures if verb == "images" else ["a dog", "the red cat", "snow", "a hat", "blue"]
+    small = OpenClipEncoder(folder, batch_size=2)
+    whole = getattr(encoder, f"encode_{verb}")(items)
+    assert (whole.shape, whole.dtype) == ((5, DIM), np.float32)
+    np.testing.assert_allclose(np.linalg.norm(whole, axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(getattr(small, f"encode_{verb}")(items), whole, atol=1e-5)
+    assert np.linalg.matrix_rank(whole) == 5  # different inputs, different vectors
+    assert getattr(encoder, f"encode_{verb}")([]).shape == (0, DIM)
+
+
+def test_images_match_open_clip_itself(encoder, pictures):
+    with torch.inference_mode():
+        batch = torch.stack([encoder.preprocess(p) for p in pictures])
+        expected = encoder.model.encode_image(batch, normalize=True).numpy()
+    np.testing.assert_allclose(encoder.encode_images(pictures), expected, atol=1e-6)
+
+
+def test_patches_match_a_walk_through_the_tower(encoder, pictures):
+    visual = encoder.model.visual
+    with torch.inference_mode():
+        tokens = visual._embeds(encoder.preprocess(pictures[0])[None])
+        for block in visual.transformer.resblocks:
+            tokens = block(tokens)
+        tokens = (visual.ln_post(tokens) @ visual.proj)[0].numpy()
+    tokens /= np.linalg.norm(tokens, axis=1, keepdims=True)
+    patches = encoder.encode_patches(pictures[0])
+    assert (patches.shape, patches.dtype) == ((8, 8, DIM), np.float32)
+    np.testing.assert_allclose(patches.reshape(64, DIM), tokens[1:], atol=1e-5)
+    np.testing.assert_allclose(encoder.encode_images(pictures[:1])[0], tokens[0], atol=1e-5)
+
+
+def test_unknown_words(encoder):
+    assert encoder.unknown_words("A red ZEBRA, with a tutu - the zebra!") == (
+        "ZEBRA",
+        "tutu",
+        "zebra",
+    )
+    assert encoder.unknown_words("a \U0001f436 dog") == ("\U0001f436",)
+    assert encoder.unknown_words("the red dog; in snow") == ()
+
+
+def test_space_follows_the_weights(folder, encoder, tmp_path):
+    shutil.copytree(folder, tmp_path / "tiny")
+    assert OpenClipEncoder(tmp_path / "tiny").space == encoder.space
+    assert OpenClipEncoder(f"local-dir:{folder}").space == encoder.space
+    other = OpenClipEncoder(save_tiny_encoder(tmp_path / "other" / "tiny", seed=1))
+    assert other.space.startswith("tiny@")
+    assert other.space != encoder.space
+    (tmp_path / "tiny" / "meta.json").write_text('{"name": "drawn"}')
+    named = OpenClipEncoder(tmp_path / "tiny").space
+    assert named == encoder.space.replace("tiny@", "drawn@")
+
+
+def test_seen_box(encoder, tmp_path):
+    wide = Image.new("RGB", (60, 40))
+    assert encoder.seen_box(wide) == (0, 0, 60, 40)
+    cropping = OpenClipEncoder(save_tiny_encoder(tmp_path / "crop", resize_mode="shortest"))
+    assert cropping.seen_box(wide) == (10, 0, 50, 40)
+
+
+def test_missing_parts_name_the_command(folder, tmp_path):
+    with pytest.raises(MissingCheckpoint, match=r"does not exist.*cirdemo train encoder"):
+        OpenClipEncoder(tmp_path / "none")
+    shutil.copytree(folder, tmp_path / "bare")
+    (tmp_path / "bare" / "open_clip_model.safetensors").unlink()
+    with pytest.raises(MissingCheckpoint, match=r"lacks open_clip_model.*cirdemo train encoder"):
+        OpenClipEncoder(tmp_path / "bare")
+    (tmp_path / "bare" / "open_clip_model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
+    with pytest.raises(MissingCheckpoint, match="could not be loaded"):
+        OpenClipEncoder(tmp_path / "bare")
+    with pytest.raises(MissingCheckpoint, match="TAG"):
+        OpenClipEncoder("ViT-B-32")

@@ -1,0 +1,267 @@
+"""The engine over colours: stages, order, exclusion, late failures, evaluation, conformance."""
+
+import pytest
+from PIL import Image
+
+from cirdemo.conformance import check
+from cirdemo.evaluate import evaluate
+from cirdemo.export import evaluation_json, fill_readme, search_json
+from cirdemo.types import BadInput, CirError, MissingCheckpoint, UnknownName
+from tests.fakes import ScriptedJudge, ScriptedReasoner, ScriptedWriter, fake_engine
+
+
+def query(engine, text="green", reference_id="red"):
+    return engine.make_query(text=text, reference_id=reference_id)
+
+
+def run(engine, q=None, **options):
+    return list(engine.search(q or query(engine), **options))
+
+
+def test_stages_come_in_order_and_grow():
+    results = run(fake_engine())
+    assert [r.stage for r in results] == ["describe", "coarse", "rerank", "reason"]
+    first, coarse, rerank, last = results
+    assert first.descriptions["union"].text == "red green"
+    assert first.descriptions["intersection"].text == "green"
+    assert not first.coarse and not coarse.reranked and rerank.rationale is None
+    assert set(last.coarse) == {"union", "intersection", "cot"}
+    assert list(last.seconds) == ["describe", "coarse", "rerank", "reason"]
+    assert last.models == {
+        "encoder": "colours",
+        "writer": "scripted-writer",
+        "judge": "scripted-judge",
+        "reasoner": "scripted-reasoner",
+    }
+
+
+def test_union_is_dragged_and_intersection_is_not():
+    coarse = run(fake_engine())[1].coarse
+    assert coarse["union"].ids[0] == "yellow"
+    assert coarse["intersection"].ids[0] == "green"
+
+
+def test_reference_is_left_out_and_ties_go_by_id():
+    for ranking in run(fake_engine(), methods=("image", "text"))[-1].coarse.values():
+        assert "red" not in ranking.ids
+        assert ranking.ids.index("grey") + 1 == ranking.ids.index("white")
+        assert [c.rank for c in ranking.candidates] == list(range(1, len(ranking.ids) + 1))
+
+
+def test_judge_reorders_with_the_description_and_loses_nobody():
+    judge = ScriptedJudge({"white": 0.99, "blue": 0.5})
+    last = run(fake_engine(judge=judge))[-1]
+    assert judge.wanted == ["green"]
+    assert [r.image_id for r in last.reranked[:2]] == ["white", "blue"]
+    assert last.reranked[0].coarse_rank == last.coarse["intersection"].rank_of("white")
+    assert {r.image_id for r in last.reranked} == set(last.coarse["intersection"].ids)
+
+
+def test_depth_bounds_the_judge_and_top_bounds_the_lists():
+    judge = ScriptedJudge({})
+    last = run(fake_engine(judge=judge), rerank=3, top=2, reason=False)[-1]
+    assert len(judge.seen[0]) == 3 and len(last.judgements) == 3
+    assert len(last.reranked) == 2 and len(last.coarse["union"].ids) == 2
+
+
+def test_partial_judgements_are_yielded_on_the_way(monkeypatch):
+    monkeypatch.setattr("cirdemo.engine.JUDGING_STEP", 3)
+    results = run(fake_engine(), reason=False)
+    assert [r.stage for r in results] == ["describe", "coarse", "judging", "judging", "rerank"]
+    assert [len(r.judgements) for r in results] == [0, 0, 3, 6, 8]
+    assert all(len(r.reranked) == 8 for r in results[2:])
+
+
+def test_stages_can_be_left_out():
+    results = run(fake_engine(), rerank=0, reason=False, methods=("text",))
+    assert [r.stage for r in results] == ["describe", "coarse"]
+    assert results[-1].descriptions == {}
+
+
+def test_setr_and_cot_by_name():
+    last = run(fake_engine(), methods=("setr", "cot"), rerank=0, reason=False)[-1]
+    assert set(last.coarse) == {"intersection", "cot"} and last.reranked
+    assert last.coarse["cot"].ids[0] == "blue" and last.rationale.conclusion == "green"
+
+
+def test_given_descriptions_replace_the_writer():
+    writer = ScriptedWriter()
+    engine = fake_engine(writer=writer)
+    last = run(engine, descriptions={"union": "blue", "intersection": "blue"})[-1]
+    assert writer.calls == 0 and last.coarse["union"].ids[0] == "blue"
+    assert last.descriptions["union"].writer == "user"
+    with pytest.raises(BadInput):
+        run(engine, descriptions={"union": "  "})
+
+
+def test_each_mode_is_written_once():
+    writer = ScriptedWriter()
+    run(fake_engine(writer=writer), methods=("union", "intersection", "setr"))
+    assert writer.calls == 2
+
+
+def test_a_failing_judge_leaves_a_notice_and_what_it_said():
+    judge = ScriptedJudge({"green": 0.9}, fail_at="yellow")
+    last = run(fake_engine(judge=judge))[-1]
+    assert last.rationale is not None and last.coarse
+    assert any("judge fell over" in n for n in last.notices)
+    assert "yellow" not in last.judgements and "green" in last.judgements
+
+
+def test_a_failing_reasoner_leaves_a_notice():
+    class Broken(ScriptedReasoner):
+        def reason(self, query):
+            raise MissingCheckpoint("No checkpoint 'cot'.")
+
+    last = run(fake_engine(reasoner=Broken()))[-1]
+    assert last.stage == "reason" and last.rationale is None and last.reranked
+    assert last.notices == (
+        "The reasoning could not run: No checkpoint 'cot'. The other lists stand.",
+    )
+
+
+def test_what_was_asked_for_by_name_and_cannot_run_is_an_error():
+    engine = fake_engine(broken={"judge": "No checkpoint 'judge'.", "cot": "No 'cot'."})
+    assert engine.methods()["setr"] == "No checkpoint 'judge'."
+    assert engine.methods()["intersection"] is None
+    for name in ("setr", "cot"):
+        with pytest.raises(CirError, match="cannot run"):
+            run(engine, methods=(name,))
+
+
+def test_baselines_run_without_a_language_model():
+    gone = dict.fromkeys(("union", "intersection", "cot", "judge"), "No checkpoint 'mllm'.")
+    results = run(fake_engine(broken=gone), methods=("text", "image"), reason=False)
+    assert [r.stage for r in results] == ["describe", "coarse"]
+    assert results[0].notices == ("Nothing is re-ranked: No checkpoint 'mllm'.",)
+
+
+def test_unknown_names_say_the_nearest():
+    with pytest.raises(UnknownName, match="Known:"):
+        run(fake_engine(), rerank_on="setr")
+    engine = fake_engine()
+    with pytest.raises(UnknownName, match="Did you mean 'union'"):
+        run(engine, methods=("unon",))
+    with pytest.raises(UnknownName, match="Did you mean 'fables'"):
+        engine.gallery("fable")
+    with pytest.raises(UnknownName, match="Did you mean 'green'"):
+        query(engine, reference_id="gren")
+
+
+def test_unknown_words_are_named():
+    last = run(fake_engine(), query(fake_engine(), text="green zebra"))[-1]
+    assert last.unknown_words == ("zebra",) and "'zebra'" in last.notices[0]
+
+
+def test_query_wants_exactly_one_reference():
+    engine, image = fake_engine(), Image.new("RGB", (64, 64), "red")
+    made = engine.make_query(text="green", reference=image)
+    assert made.reference_id is None and made.reference.mode == "RGB"
+    assert made.query_id == engine.make_query(text="green", reference=image).query_id
+    for options in ({}, {"reference": image, "reference_id": "red"}):
+        with pytest.raises(BadInput):
+            engine.make_query(text="green", **options)
+
+
+def test_bad_depths_are_refused():
+    for options in ({"top": 0}, {"rerank": -1}):
+        with pytest.raises(BadInput):
+            run(fake_engine(), **options)
+
+
+def test_explain_gives_a_map_a_text():
+    engine = fake_engine()
+    maps = engine.explain(Image.new("RGB", (4, 4)), ["red", "green"], "x")
+    assert [h.text for h in maps] == ["red", "green"]
+
+
+# --- evaluation ---------------------------------------------------------------------------
+
+
+def test_evaluation_by_hand():
+    judge = ScriptedJudge({"green": 0.9, "purple": 0.8})
+    names = ("text", "image", "union", "intersection", "setr", "cot")
+    results = {r.method: r for r in evaluate(fake_engine(judge=judge), "fables", "test", names)}
+    # q1: text "green" -> green first; q2: text "red" -> red first, purple after it
+    assert results["text"].means["R@1"] == 1.0
+    # q1 union "red green" -> yellow first; q2 union "blue red" -> purple first
+    assert results["union"].means["R@1"] == 0.5
+    assert [row["rank"] for row in results["union"].rows] == [4, 1]  # after yellow, grey, white
+    assert results["text"].means["R_subset@1"] == 1.0  # of q1 alone, which has a subset
+    assert results["union"].means["R_subset@1"] == 0.0
+    assert results["intersection"].means["description_match"] == 1.0
+    assert results["union"].means["description_match"] == 0.5
+    assert results["cot"].means["conclusion_match"] == 1.0
+    # the judge says green 0.9 and purple 0.8 of both: q1 finds green first, q2 purple second
+    assert [row["rank"] for row in results["setr"].rows] == [1, 2]
+    assert results["setr"].means["R@1"] == 0.5
+    # positives 0.9, 0.8, 0.01; negatives 0.9, 0.8 and eleven at 0.01
+    assert results["setr"].means["judge_AUC"] == pytest.approx((12.5 + 11.5 + 5.5) / 39)
+    assert results["caption"].means["caption_match"] == pytest.approx(1 / 9)
+    for r in results.values():
+        assert set(r.interval) == set(r.means) and r.rows
+
+
+def test_evaluation_json_and_readme(tmp_path):
+    results = evaluate(fake_engine(), "fables", "test", ("text", "setr"), limit=1)
+    report = evaluation_json(results, gallery=9)
+    assert report["queries"] == 1 and report["gallery"] == 9
+    assert report["methods"]["text"]["by_kind"]["colour"]["R@1"] == 1.0
+    readme = tmp_path / "README.md"
+    readme.write_text("a\n<!-- results:fables -->\nold\n<!-- /results -->\nb\n")
+    fill_readme(readme, report, "python -m cirdemo evaluate fables")
+    fill_readme(readme, report, "python -m cirdemo evaluate fables")
+    text = readme.read_text()
+    assert "old" not in text and text.count("| text |") == 1
+    assert text.startswith("a\n<!-- results:fables -->") and text.endswith("<!-- /results -->\nb\n")
+    assert text.index("python -m cirdemo evaluate fables") < text.index("| method |")
+    with pytest.raises(BadInput, match="results:fables"):
+        fill_readme(tmp_path / "none.md", report, "x")
+
+
+def test_evaluation_refuses_what_it_cannot_measure():
+    with pytest.raises(CirError, match="no queries in split 'trian'"):
+        evaluate(fake_engine(), "fables", "trian", ("text",))
+    with pytest.raises(UnknownName, match="reference-excluded"):
+        evaluate(fake_engine(), "fables", "test", ("text",), protocol="x")
+
+
+def test_reference_can_be_kept():
+    kept = evaluate(fake_engine(), "fables", "test", ("image",), protocol="reference-kept")
+    assert kept[0].rows[0]["top"][0] == "red"
+
+
+def test_search_json_has_the_contract_s_keys():
+    answer = search_json(run(fake_engine())[-1], top=3)
+    assert {"query", "descriptions", "coarse", "reranked", "rationale", "seconds", "models"} <= set(
+        answer
+    )
+    assert set(answer["reranked"][0]) == {"image_id", "rank", "coarse_rank", "score", "p_yes"}
+    assert len(answer["coarse"]["union"]) == 3
+
+
+# --- conformance --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["text", "image", "sum", "union", "intersection", "setr", "cot"])
+def test_every_method_keeps_the_contract(method):
+    answer = check(fake_engine(), method)
+    assert answer["verdict"] == "passed", answer
+
+
+def test_a_method_of_another_space_is_not_compatible():
+    assert check(fake_engine(cot_space="other"), "cot")["verdict"] == "not compatible"
+
+
+def test_an_unsteady_method_fails():
+    class Unsteady(ScriptedReasoner):
+        count = 0
+
+        def reason(self, query):
+            Unsteady.count += 1
+            thought, vector = super().reason(query)
+            return thought, [Unsteady.count, 0, vector[2]]
+
+    answer = check(fake_engine(reasoner=Unsteady()), "cot")
+    assert answer["verdict"] == "failed"
+    assert "deterministic" in [c["name"] for c in answer["checks"] if c["verdict"] == "failed"]

@@ -1,0 +1,164 @@
+"""Heatmaps: the numbers against finite differences, the pixels against hand-set grids."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cirdemo.explain.heatmaps import gradient_shares, similarity_maps
+from cirdemo.explain.overlay import colour_bar, difference, overlay, raw_values
+from cirdemo.models.encoders import OpenClipEncoder
+from cirdemo.types import CirError, Heatmap
+from tests.fixtures_encoder import save_tiny_encoder
+
+TEXTS = ["a red dog", "the blue hat", "snow"]
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    return OpenClipEncoder(save_tiny_encoder(tmp_path_factory.mktemp("models") / "tiny"))
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return Image.fromarray(np.random.default_rng(0).integers(0, 255, (128, 128, 3), np.uint8))
+
+
+def heatmap(values, high=1.0):
+    return Heatmap(
+        image_id="x",
+        text="t",
+        kind="k",
+        values=np.asarray(values, np.float32),
+        value_range=(0.0, high),
+    )
+
+
+def test_shares_match_finite_differences(encoder, picture):
+    """Scaling a patch's activation by (1 + e) moves the cosine by e times its share."""
+    vector = encoder.encode_texts(TEXTS[:1])  # (1, D)
+    shares = gradient_shares(encoder, picture, vector)[0]  # (8, 8)
+    assert np.abs(shares).max() > 1e-6
+    pixels, visual = encoder.pixels([picture]), encoder.model.visual
+
+    def cosine(patch: int, factor: float) -> float:
+        def scale(module, inputs, output):
+            output = output.clone()
+            output[:, 1 + patch] *= factor
+            return output
+
+        hook = visual.transformer.resblocks[-1].ln_1.register_forward_hook(scale)
+        with torch.inference_mode():
+            out = torch.nn.functional.normalize(visual(pixels).double(), dim=-1)[0].numpy()
+        hook.remove()
+        return float(out @ vector[0].astype(np.float64))
+
+    for patch in (0, 7, 33, 63):
+        row, column = divmod(patch, 8)
+        slope = (cosine(patch, 1.1) - cosine(patch, 0.9)) / 0.2
+        assert shares[row, column] == pytest.approx(slope, abs=0.02 * float(np.abs(shares).max()))
+
+
+@pytest.mark.parametrize("kind", ["hirescam", "patch-cosine"])
+def test_one_range_for_all_texts(encoder, picture, kind):
+    maps = similarity_maps(encoder, picture, TEXTS, "x", kind=kind)
+    assert [m.text for m in maps] == TEXTS
+    assert len({m.value_range for m in maps}) == 1
+    assert max(m.values.max() for m in maps) == pytest.approx(1)
+    assert min(m.values.max() for m in maps) < 0.999  # the others are not stretched to 1
+    assert all(m.values.shape == (8, 8) and m.values.min() == 0 for m in maps)
+    assert {(m.image_id, m.kind) for m in maps} == {("x", kind)}
+    alone = similarity_maps(encoder, picture, TEXTS[:1], "x", kind=kind)[0]
+    np.testing.assert_allclose(raw_values(alone), raw_values(maps[0]), atol=1e-6)
+
+
+def test_patch_cosine_is_the_cosine_over_its_mean(encoder, picture):
+    made = similarity_maps(encoder, picture, TEXTS[:1], "x", kind="patch-cosine")[0]
+    cosines = encoder.encode_patches(picture) @ encoder.encode_texts(TEXTS[:1])[0]
+    np.testing.assert_allclose(raw_values(made), np.maximum(cosines - cosines.mean(), 0), atol=1e-6)
+
+
+def test_leaves_no_hook_no_gradient_and_no_lock(encoder, picture):
+    before = encoder.encode_images([picture])
+    similarity_maps(encoder, picture, TEXTS, "x")
+    assert not encoder.lock.locked()
+    assert not encoder.model.visual.transformer.resblocks[-1].ln_1._forward_hooks
+    assert all(p.grad is None for p in encoder.model.parameters())
+    np.testing.assert_array_equal(encoder.encode_images([picture]), before)
+
+
+def test_more_texts_than_a_batch(encoder, picture):
+    many = similarity_maps(encoder, picture, TEXTS * 7, "x")
+    assert len(many) == 21
+    np.testing.assert_allclose(many[0].values, many[18].values, atol=1e-4)
+    assert similarity_maps(encoder, picture, [], "x") == []
+
+
+def test_unfit_requests(encoder, picture):
+    class Plain:
+        space = "plain"
+
+    with pytest.raises(CirError, match="plain"):
+        similarity_maps(Plain(), picture, TEXTS, "x")
+    with pytest.raises(ValueError, match="kind"):
+        similarity_maps(encoder, picture, TEXTS, "x", kind="other")
+
+
+def test_cold_places_stay_and_hot_places_change():
+    grey = Image.new("RGB", (80, 80), (100, 100, 100))
+    assert np.array_equal(overlay(grey, heatmap(np.zeros((8, 8)))), grey)
+    values = np.zeros((8, 8))
+    values[1, 6] = 1  # row 1, column 6: around pixel (x 65, y 15)
+    drawn = np.asarray(overlay(grey, heatmap(values))).astype(int)
+    moved = np.abs(drawn - 100).sum(axis=2)
+    assert np.unravel_index(moved.argmax(), moved.shape)[0] in range(10, 20)
+    assert np.unravel_index(moved.argmax(), moved.shape)[1] in range(60, 70)
+    assert moved[40:].max() == 0
+    assert np.array_equal(grey, Image.new("RGB", (80, 80), (100, 100, 100)))  # input untouched
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted"), [(None, (60, 40)), (30, (30, 20)), ((90, 50), (90, 50))]
+)
+def test_sizes(size, wanted):
+    picture = Image.new("RGB", (60, 40))
+    warm = heatmap(np.ones((8, 8)))
+    assert overlay(picture, warm, size).size == wanted
+    assert difference(picture, warm, warm, size).size == wanted
+
+
+def test_only_the_seen_part_is_painted():
+    grey = Image.new("RGB", (60, 40), (100, 100, 100))
+    drawn = np.asarray(overlay(grey, heatmap(np.ones((8, 8))), 30, seen=(10, 0, 50, 40)))
+    assert (drawn[:, :5] == 100).all()
+    assert (drawn[:, 25:] == 100).all()
+    assert (drawn[:, 5:25] != 100).any(axis=2).all()
+
+
+def test_difference_has_a_sign_and_a_silence():
+    grey = Image.new("RGB", (80, 80), (128, 128, 128))
+    left, right = np.zeros((8, 8)), np.zeros((8, 8))
+    left[:, :4], right[:, 4:] = 1, 1
+    drawn = np.asarray(difference(grey, heatmap(left), heatmap(right))).astype(int)
+    assert drawn[40, 10, 0] > drawn[40, 10, 2] + 50  # red where the first has more
+    assert drawn[40, 70, 2] > drawn[40, 70, 0] + 50  # blue where the second has more
+    assert np.array_equal(difference(grey, heatmap(left), heatmap(left)), grey)
+    spike = np.zeros((8, 8))
+    spike[4, 4] = 1  # nothing may be blue next to a place where only the first has heat
+    ringing = np.asarray(difference(grey, heatmap(spike), heatmap(0 * spike))).astype(int)
+    assert (ringing[..., 0] >= ringing[..., 2]).all()
+    # equal raw values on different ranges are no difference
+    assert np.array_equal(difference(grey, heatmap(left, 1.0), heatmap(left / 2, 2.0)), grey)
+    with pytest.raises(ValueError, match=r"\(8, 8\) and \(4, 4\)"):
+        difference(grey, heatmap(left), heatmap(np.zeros((4, 4))))
+
+
+def test_colour_bar_runs_from_clear_to_hot():
+    bar = np.asarray(colour_bar((0.0, 0.02), (200, 40))).astype(int)
+    assert bar.shape == (40, 200, 3)
+    assert (bar[2, 0] == 255).all()
+    assert (bar[:20].sum(axis=2)[:, 199] < 3 * 255 - 60).all()
+    both = np.asarray(colour_bar((0.0, 0.02), (201, 40), diverging=True)).astype(int)
+    assert both[2, 0, 2] > both[2, 0, 0]  # blue end
+    assert both[2, 200, 0] > both[2, 200, 2]  # red end
+    assert (both[2, 100] > 250).all()

@@ -1,0 +1,121 @@
+"""The page in a real browser: type an edit, press Search, read the whole answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fake_ui_engine import FakeEngine
+
+from cirdemo.ui.build import build_app, look
+
+pytestmark = pytest.mark.browser
+CHROMIUM = Path("/usr/bin/chromium")
+EMBEDDED = Path(__file__).resolve().parents[1] / "checkpoints" / "embedded" / "mllm"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    """The address of a running app: real models where they are on disk."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
+    patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    if EMBEDDED.exists():
+        from cirdemo.config import Settings, build_engine
+
+        engine = build_engine(Settings.from_env(profile="embedded"))
+    else:
+        engine = FakeEngine(tmp_path_factory.mktemp("pictures"), pause=0.15)
+    app = build_app(engine)
+    app.queue()
+    _, address, _ = app.launch(
+        server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, ssr_mode=False, **look()
+    )
+    yield address
+    app.close()
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not CHROMIUM.exists():
+        pytest.skip(f"no browser at {CHROMIUM}")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as play:
+        found = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser, url):
+    """A page that fails its test on any error of its own."""
+    faults: list[str] = []
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.on("pageerror", lambda error: faults.append(f"pageerror: {error}"))
+    page.on(
+        "console",
+        lambda line: faults.append(f"console: {line.text}") if line.type == "error" else None,
+    )
+    page.goto(url)
+    page.locator("#strip .mini").first.wait_for()
+    yield page
+    page.close()
+    assert faults == []
+
+
+def ask(page, text="hugging instead of standing"):
+    page.locator("#strip .mini").first.click()
+    page.locator("#reference img").first.wait_for()
+    page.get_by_label("Modification text").fill(text)
+    page.get_by_role("button", name="Search", exact=True).click()
+
+
+def test_an_edit_is_answered_in_five_chapters(page):
+    ask(page)
+    page.locator("#judge svg.flow").wait_for(timeout=120_000)
+    page.locator("#heatmaps figure").nth(2).wait_for(timeout=60_000)
+    assert page.locator("#coarse .union .card").count() == 10
+    assert page.locator("#judge .card .num").first.inner_text().startswith(("0.", "1."))
+    assert page.locator("#reason .steps li").count() == 3
+    broken = "[...document.images].filter(i => i.complete && !i.naturalWidth).length"
+    assert page.evaluate(broken) == 0
+    before = page.locator("#heatmaps .picked b").inner_text()
+    third = page.locator("#coarse .intersection .card").nth(3)
+    third.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        "(old) => document.querySelector('#heatmaps .picked b').innerText !== old", arg=before
+    )
+    assert third.get_attribute("aria-pressed") == "true"
+    assert page.get_by_role("button", name="Search", exact=True).is_enabled()
+
+
+def test_an_empty_text_is_told_not_thrown(page):
+    page.locator("#strip .mini").first.click()
+    page.locator("#reference img").first.wait_for()
+    page.get_by_role("button", name="Search", exact=True).click()
+    toast = page.get_by_test_id("toast-body")
+    toast.wait_for()
+    assert "Write what should change" in toast.inner_text()
+    page.locator("#search:enabled").wait_for()
+
+
+def test_a_run_can_be_stopped_and_started_again(page):
+    ask(page)
+    page.locator("#describe blockquote").first.wait_for(timeout=60_000)
+    page.get_by_role("button", name="Stop").click()
+    page.locator("#search:enabled").wait_for()
+    assert "Stopped" in page.locator("#notice").inner_text()
+    page.wait_for_timeout(500)  # no faster than a hand: a cancel on its way takes the next run too
+    page.get_by_role("button", name="Search", exact=True).click()
+    page.locator("#judge svg.flow").wait_for(timeout=120_000)
+
+
+@pytest.mark.parametrize("width", [1440, 1024, 390])
+def test_no_width_scrolls_sideways(page, width):
+    page.set_viewport_size({"width": width, "height": 844})
+    ask(page)
+    page.locator("#judge .card").first.wait_for(timeout=120_000)
+    page.locator("#reason .card").first.wait_for(timeout=120_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,0 +1,130 @@
+"""The page's fragments: records in, HTML out."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from fake_ui_engine import FakeEngine
+from PIL import Image
+
+from cirdemo.types import Cue, Reranked
+from cirdemo.ui import cards, views
+from cirdemo.ui.answers import as_json
+from cirdemo.ui.cards import Marks
+
+
+class Pictures:
+    """Addresses and words without files."""
+
+    def src(self, image_id: str) -> str:
+        return f"thumb/{image_id}"
+
+    def alt(self, image_id: str) -> str:
+        return f'a "fox" {image_id}'
+
+
+@pytest.fixture(scope="module")
+def stages(tmp_path_factory):
+    engine = FakeEngine(tmp_path_factory.mktemp("pictures"), count=30)
+    query = engine.make_query(text="hugging", reference=Image.new("RGB", (32, 32)))
+    return list(engine.search(query))
+
+
+@pytest.mark.parametrize(
+    ("status", "symbol", "tag"),
+    [
+        ("kept", "=", "span"),
+        ("dropped", "−", "s"),
+        ("added", "+", "span"),
+        ("changed", "→", "span"),
+    ],
+)
+def test_a_chip_tells_its_status_by_symbol_words_and_stroke(status, symbol, tag):
+    html = cards.chip(Cue(text="in the snow", status=status))
+    assert f">{symbol}<" in html and f"{status}: " in html and f"<{tag}>in the snow" in html
+
+
+def test_text_from_outside_cannot_become_markup():
+    html = cards.chip(Cue(text="<img src=x onerror=alert(1)>", status="kept"))
+    assert "<img" not in html
+    html = views.notice(None, extra="<b>x</b>")
+    assert "<b>x</b>" not in html
+
+
+def test_a_card_says_rank_words_and_marks():
+    marks = Marks(frozenset({"a"}), frozenset({"a"}), "a")
+    html = cards.card("a", Pictures(), marks, 3, foot="", says="cosine 0.5")
+    assert 'aria-pressed="true"' in html and 'data-id="a"' in html and "★" in html and "◆" in html
+    label = re.search(r'aria-label="([^"]+)"', html).group(1)
+    assert label.startswith("rank 3, a &quot;fox&quot; a") and "known target" in label
+
+
+def item(rank, coarse):
+    return Reranked(
+        image_id="a", rank=rank, coarse_rank=coarse, score=0.5, yes_probability=0.97, margin=3.0
+    )
+
+
+@pytest.mark.parametrize(("rank", "coarse", "sign"), [(1, 5, "▲ 4"), (5, 1, "▼ 4"), (2, 2, "＝")])
+def test_movement_has_a_sign_beside_its_colour(rank, coarse, sign):
+    html = cards.movement(item(rank, coarse))
+    assert f"was {coarse} → now {rank}" in html and sign in html
+
+
+def test_p_yes_is_a_bar_and_a_number():
+    assert "width:97.0%" in cards.yes_bar(0.97) and "0.97" in cards.yes_bar(0.97)
+
+
+def test_rank_flow_draws_a_line_a_picture_and_marks_the_target(stages):
+    shown = stages[-1].reranked
+    marks = Marks(frozenset({shown[2].image_id}))
+    svg = cards.rank_flow(shown, Pictures(), marks, lines=12)
+    assert svg.count("<path") == 12 and svg.count(" hit") == 1 and "3 ★" in svg
+
+
+def test_every_waiting_chapter_says_what_it_will_show():
+    for number in range(1, 6):
+        assert views.WAITING[number][:20] in views.waiting(number)
+        assert views.TITLES[number] in views.waiting(number)
+
+
+def test_descriptions_show_both_modes_and_the_seconds(stages):
+    html = views.describe(stages[0])
+    assert "Union" in html and "Intersection" in html and "0.41 s" in html
+    assert "<s>in the snow</s>" in html
+
+
+def test_coarse_shows_ten_of_each_and_the_legend_of_marks_in_use(stages):
+    marks = views.marks_of(stages[1])
+    html = views.coarse(stages[1], Pictures(), marks)
+    assert html.count("data-id=") == 20 and "known target" not in html
+    marks = views.marks_of(stages[1], [stages[1].coarse["union"].ids[0]])
+    assert "known target" in views.coarse(stages[1], Pictures(), marks)
+
+
+def test_judging_in_progress_is_ordered_by_margin_and_counts(stages):
+    partial = next(s for s in stages if s.stage == "judging")
+    html = views.judge(partial, Pictures(), Marks(), rerank_on="intersection", depth=50)
+    assert f"10 of {min(50, 30)} judged…" in html and "now" not in html.split("grid")[1]
+    margins = [r.margin for r in views.in_progress(partial, "intersection")]
+    assert margins == sorted(margins, reverse=True)
+
+
+def test_the_notice_tells_unknown_words_and_the_targets_rank(stages):
+    target = stages[-1].reranked[3].image_id
+    html = views.notice(stages[-1], [target])
+    assert "re-ranked</span><b>4</b>" in html
+    assert views.notice(None) == ""
+
+
+def test_the_json_answer_has_the_contract_of_the_command_line(stages):
+    answer = as_json(stages[-1], top=5)
+    assert set(answer) >= {"query", "descriptions", "coarse", "reranked", "rationale", "seconds"}
+    assert len(answer["reranked"]) == 5 and set(answer["reranked"][0]) == {
+        "image_id",
+        "rank",
+        "coarse_rank",
+        "score",
+        "p_yes",
+    }
