@@ -210,8 +210,8 @@ def _row(triplet: Triplet, ids: Sequence[ImageId], composed: Composed) -> dict[s
     if composed.rationale is not None:
         conclusion = composed.rationale.conclusion
         row["conclusion"] = conclusion
-        if triplet.intersection:
-            row["conclusion_match"] = float(conclusion.strip() == triplet.intersection.strip())
+        if truth := triplet.conclusion or triplet.intersection:
+            row["conclusion_match"] = float(conclusion.strip() == truth.strip())
     return row
 
 

@@ -183,6 +183,7 @@ class Triplet:
     kind: str = ""
     union: str = ""  # true union description, "" where unknown
     intersection: str = ""  # true intersection description, "" where unknown
+    conclusion: str = ""  # what a rationale should conclude, "" where unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,7 +97,9 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
     return scores.softmax(-1).to(v.dtype) @ v
 
 
-def batched_vision(visual: nn.Module, patches: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def batched_vision(
+    visual: nn.Module, patches: Tensor, grid: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
     """The vision tower on N pictures of one size in one batch.
 
     Equal to `visual(patches, grid_thw)` with full attention in every block, which loops over the

@@ -42,7 +42,9 @@ def labels(contents: tuple[Any, ...]) -> np.ndarray:
     for row, content in enumerate(contents):
         values: dict[str, Any] = {}
         if isinstance(content, f.Scene):
-            values = {k: getattr(content, k) for k in ("setting", "time", "weather", "prop", "action")}
+            values = {
+                k: getattr(content, k) for k in ("setting", "time", "weather", "prop", "action")
+            }
             values["count"] = len(content.animals)
             for i, animal in enumerate(content.animals[:2]):
                 values |= {f"{k}{i}": getattr(animal, k) for k in ("species", "coat", "accessory")}
@@ -126,7 +128,6 @@ class AttributeHeads(nn.Module):
         slots = self.norm(self.reader(queries, self.norm(tokens)))  # (N, 5, D)
         return [h(slots[:, s]) for h, (_, s, _) in zip(self.heads, ATTRIBUTES, strict=True)]
 
-
     def cell_loss(self, tokens: Tensor, wanted: Tensor) -> Tensor:
         """Mean cross-entropy of the cell tasks; tokens (N, T, D), wanted (N, tasks, T)."""
         total = tokens.new_zeros((), dtype=torch.float32)
@@ -134,7 +135,9 @@ class AttributeHeads(nn.Module):
             rows = wanted[:, task, 0] >= 0  # pictures of the task's world
             if rows.any():
                 logits = head(tokens[rows]).float().flatten(0, 1)
-                total = total + functional.cross_entropy(logits, wanted[rows, task].flatten().long())
+                total = total + functional.cross_entropy(
+                    logits, wanted[rows, task].flatten().long()
+                )
         return total / len(self.cells)
 
 

@@ -72,7 +72,9 @@ class Turns:
         return pack(trees, image=self.image, side=SIDE, pad=self.pad)
 
 
-def states(language: nn.Module, packed: Packed, features: Tensor, forward=language_states) -> Tensor:  # noqa: ANN001
+def states(
+    language: nn.Module, packed: Packed, features: Tensor, forward=language_states
+) -> Tensor:
     """Hidden states (N * T, D) of a packed batch; features are (pictures, tokens, D)."""
     embeds = language.embed_tokens(packed.ids)  # (N, T, D)
     n, t, d = embeds.shape
@@ -93,7 +95,7 @@ def answer_loss(hidden: Tensor, output: nn.Module, packed: Packed) -> tuple[Tens
 
 
 @torch.no_grad()
-def feature_table(visual: nn.Module, pixels, batch: int = 128) -> Tensor:  # noqa: ANN001
+def feature_table(visual: nn.Module, pixels, batch: int = 128) -> Tensor:
     """Picture tokens (N, tokens, D) in bf16 of all pictures; `pixels(rows)` gives uint8 pictures."""
     from cirdemo.models.qwen import batched_vision, to_patches
 

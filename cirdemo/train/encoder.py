@@ -28,6 +28,7 @@ from cirdemo.train.attributes import AttributeHeads, attribute_loss
 from cirdemo.train.batches import Pictures
 
 CONTEXT = 40
+SAID = 32  # tokens a training text is padded to
 SURROUNDINGS = ("setting", "time", "weather", "prop")
 WEARABLE = ("category", *w.ATTRIBUTES)
 FACTS = ("subject", *SURROUNDINGS, *WEARABLE, "animal")  # columns of a text's claims
@@ -92,8 +93,7 @@ def image_tower(model: nn.Module, pixels: Tensor) -> tuple[Tensor, Tensor]:
 
 def text_tower(model: nn.Module, ids: Tensor) -> Tensor:
     """Embeddings (N, D), not normalised, of ids (N, T)."""
-    t = int((ids != 0).sum(1).max())  # columns of padding behind every text change nothing
-    ids = ids[:, :t]
+    t = ids.shape[1]
     x = model.token_embedding(ids) + model.positional_embedding[:t]
     x = model.ln_final(_blocks(model.transformer, x, model.attn_mask[:t, :t]))
     return x[torch.arange(len(ids)), ids.argmax(1)] @ model.text_projection
@@ -212,15 +212,18 @@ class EncoderTrainer:
         pixels, mirrored = self.pictures.batch(indices, self.rng)
         said = [self.texts.say(int(i), self.words) for i in indices]
         claims = np.array([c for _, c in said])
+        # the longest true caption has 27 tokens; padding behind a text changes nothing (causal)
         ids = self.tokenizer(
-            [t for t, _ in said], padding="max_length", max_length=CONTEXT, return_tensors="pt"
+            [t for t, _ in said], padding="max_length", max_length=SAID, return_tensors="pt"
         )["input_ids"]
         images, tokens = self.images(self.model, pixels)
         texts = self.written(self.model, ids)
         scale = self.model.logit_scale.exp().clamp(max=100)
-        scores = scale * functional.normalize(texts.float(), dim=1) @ functional.normalize(
-            images.float(), dim=1
-        ).T  # (texts, pictures)
+        scores = (
+            scale
+            * functional.normalize(texts.float(), dim=1)
+            @ functional.normalize(images.float(), dim=1).T
+        )  # (texts, pictures)
         true = self.texts.true_of(claims, indices)
         contrast = (multi_positive_loss(scores, true) + multi_positive_loss(scores.T, true.T)) / 2
         logits = self.heads(tokens)

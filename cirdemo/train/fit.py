@@ -50,7 +50,7 @@ class Optimizers:
     """
 
     def __init__(self, named: list[tuple[str, nn.Parameter]], schedule: Schedule) -> None:
-        outer = ("embed", "head", "queries", "lm_head", "projection", "conv1", "cells")
+        outer = ("lora_", "embed", "head", "queries", "lm_head", "projection", "conv1", "cells")
         matrices, rest = [], []
         for name, p in named:
             if p.requires_grad:

@@ -49,7 +49,9 @@ def fresh(seed: int) -> tuple[Qwen2_5_VLForConditionalGeneration, PreTrainedToke
     return qwen.small_model(qwen.small_config(len(tokenizer), special)), tokenizer
 
 
-def save(model: Qwen2_5_VLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+def save(
+    model: Qwen2_5_VLForConditionalGeneration, tokenizer: PreTrainedTokenizerFast, folder: Path
+) -> None:
     """A folder that AutoModelForImageTextToText and AutoProcessor load; bf16 shards."""
     folder.mkdir(parents=True, exist_ok=True)
     dtype = next(model.parameters()).dtype
@@ -101,7 +103,7 @@ class QueryStream:
 class MllmTrainer:
     """Step of the language model's training."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         model: Qwen2_5_VLForConditionalGeneration,
         tokenizer: PreTrainedTokenizerFast,

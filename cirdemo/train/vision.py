@@ -25,7 +25,9 @@ class VisionRecipe:
 class VisionTrainer:
     """Step of the attribute pretraining of a Qwen2.5-VL vision tower."""
 
-    def __init__(self, visual: nn.Module, pictures: Pictures, recipe: VisionRecipe, seed: int) -> None:
+    def __init__(
+        self, visual: nn.Module, pictures: Pictures, recipe: VisionRecipe, seed: int
+    ) -> None:
         self.visual, self.pictures, self.recipe = visual, pictures, recipe
         self.rng = np.random.default_rng(seed)
         self.heads = AttributeHeads(256)

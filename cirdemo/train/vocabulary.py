@@ -44,11 +44,33 @@ def world_words() -> list[str]:
     garment_words += [*w.LENGTH_WORDS.values(), "longer", "shorter", *w.ATTRIBUTES, "sleeves"]
     for values in w.ATTRIBUTES.values():
         garment_words += values
-    said = [t for k in (*phrases.FABLES.values(), *phrases.WARDROBE.values()) for t in (*k.common, *k.test)]
+    said = [
+        t
+        for k in (*phrases.FABLES.values(), *phrases.WARDROBE.values())
+        for t in (*k.common, *k.test)
+    ]
     said = [re.sub(r"\{\w+\}", " ", t) for t in said]
     verbs = ["stand", "sit", "jump", "sleep", "hug", "chase", "ride", "another", "one", "two"]
     verbs += ["three", "a", "an", "with", "and", "it", "them", "the", "of", "is", "are", "has"]
-    verbs += ["more", "fewer", "away", "have", "as", "an", "there", "on", "in", "fur", "together", "their", "its", "who", "they", "this", "that"]
+    verbs += [
+        "more",
+        "fewer",
+        "away",
+        "have",
+        "as",
+        "an",
+        "there",
+        "on",
+        "in",
+        "fur",
+        "together",
+        "their",
+        "its",
+        "who",
+        "they",
+        "this",
+        "that",
+    ]
     return sorted(_split([*fables_words, *garment_words, *said, *verbs]))
 
 

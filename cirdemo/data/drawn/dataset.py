@@ -103,7 +103,7 @@ class DrawnDataset:
         return str(self._row(image_id).get("caption", ""))
 
     def boxes(self, image_id: ImageId) -> dict[str, Box]:
-        """Boxes (x0, y0, x1, y1) in pixels by name.
+        """Boxes (x0, y0, x1, y1) by name, as shares of the picture in [0, 1].
 
         Raises:
             UnknownName: The gallery has no such picture.
@@ -161,6 +161,7 @@ class DrawnDataset:
             kind=str(row.get("kind") or ""),
             union=str(row.get("union") or ""),
             intersection=str(row.get("intersection") or ""),
+            conclusion=str(row.get("conclusion") or ""),
         )
 
     def _fault(self, name: str, number: int, what: str) -> CirError:

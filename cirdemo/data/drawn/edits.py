@@ -70,7 +70,13 @@ def _noun_slots(animals: Animals, i: int, rng: random.Random) -> dict[str, str]:
     pronoun = "it" if one else "them"
     named = f"the {noun}"
     x = named if is_mixed(animals) or rng.random() < 0.5 else pronoun
-    return {"x": x, "X": named, "N": noun, "is": "is" if one else "are", "has": "has" if one else "have"}
+    return {
+        "x": x,
+        "X": named,
+        "N": noun,
+        "is": "is" if one else "are",
+        "has": "has" if one else "have",
+    }
 
 
 def _change(animals: Animals, i: int, **new: str) -> Animals:
@@ -84,7 +90,7 @@ def _pick(animals: Animals, rng: random.Random) -> int:
     return rng.randrange(2) if is_mixed(animals) else 0
 
 
-def _finish(  # noqa: PLR0913
+def _finish(
     kind: str,
     slots: dict[str, str],
     rng: random.Random,
@@ -224,7 +230,13 @@ def _negation(scene: f.Scene, rng: random.Random, test: bool) -> Edit | None:
     worn = scene.animals[i].accessory
     if worn and rng.random() < 0.7:
         noun = worn if one else f.plural(worn)
-        slots = {**_noun_slots(scene.animals, i, rng), "g": f"the {noun}", "h": noun, "v": "", "w": ""}
+        slots = {
+            **_noun_slots(scene.animals, i, rng),
+            "g": f"the {noun}",
+            "h": noun,
+            "v": "",
+            "w": "",
+        }
         animals = _change(scene.animals, i, accessory="")
         return _finish("negation", slots, rng, test, animals, scene.action, changed=i)
     if is_mixed(scene.animals) and scene.action in f.SOLO_ACTIONS and rng.random() < 0.5:

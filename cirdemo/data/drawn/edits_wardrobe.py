@@ -8,7 +8,10 @@ from dataclasses import dataclass, replace
 from cirdemo.data.drawn import phrases
 from cirdemo.data.drawn import wardrobe as w
 
-COMPARATIVES = {1: {"length": "longer", "sleeve": "longer"}, -1: {"length": "shorter", "sleeve": "shorter"}}
+COMPARATIVES = {
+    1: {"length": "longer", "sleeve": "longer"},
+    -1: {"length": "shorter", "sleeve": "shorter"},
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,12 @@ FABLES: dict[str, Phrasings] = {
             "now {n} {M}",
             "{n} {M} this time",
         ),
-        ("could there be {n} {M}", "{n} of them please", "show {n} {M} instead", "i want {n} of them"),
+        (
+            "could there be {n} {M}",
+            "{n} of them please",
+            "show {n} {M} instead",
+            "i want {n} of them",
+        ),
     ),
     "relation": Phrasings(
         (
@@ -401,7 +406,7 @@ WARDROBE: dict[str, Phrasings] = {
 }
 
 
-def choose(phrasings: Phrasings, rng, *, test: bool, slots: dict[str, str]) -> str | None:  # noqa: ANN001
+def choose(phrasings: Phrasings, rng, *, test: bool, slots: dict[str, str]) -> str | None:
     """A phrasing whose slots are all filled; in test half of them are test-only ones.
 
     Returns None where no phrasing fits the slots.

@@ -104,7 +104,11 @@ def _wrong(
     if edit.changed is not None and edits.is_mixed(scene.animals) and len(edit.animals) == 2:
         i = edit.changed
         before, after = scene.animals[i], edit.animals[i]
-        new = {k: getattr(after, k) for k in ("coat", "accessory") if getattr(before, k) != getattr(after, k)}
+        new = {
+            k: getattr(after, k)
+            for k in ("coat", "accessory")
+            if getattr(before, k) != getattr(after, k)
+        }
         if new:
             other = replace(scene.animals[1 - i], **new)
             animals = (scene.animals[0], other) if i == 0 else (other, scene.animals[1])
@@ -115,7 +119,10 @@ def _wrong(
         kinds = set(edits.KINDS) - {"setting"}
         free = split != "train"
         other_edit = edits.sample_edit(scene, rng, split, kinds, any_subject=free)
-        if other_edit is not None and other_edit.target(scene).subject != edit.target(scene).subject:
+        if (
+            other_edit is not None
+            and other_edit.target(scene).subject != edit.target(scene).subject
+        ):
             return other_edit.target(scene)
 
 
@@ -159,9 +166,7 @@ def make_pool(world: str, families: Sequence[str], seed: int) -> Pool:
         pictures, found = FAMILY[world](rng, split)  # type: ignore[arg-type]
         base = len(contents)
         contents += pictures
-        asked += [
-            Asked(base + at, edit, tuple(base + i for i in near)) for at, edit, near in found
-        ]
+        asked += [Asked(base + at, edit, tuple(base + i for i in near)) for at, edit, near in found]
     return Pool(world, tuple(contents), tuple(asked))
 
 

@@ -40,7 +40,9 @@ def _fables(before: fables.Scene, edit: edits.Edit) -> Rationale:
     if edit.spoken:
         parts.append(fables.surroundings_words(**edit.spoken))
     kept_out = {
-        k: getattr(before, k) for k in ("setting", "time", "weather", "prop") if k not in edit.spoken
+        k: getattr(before, k)
+        for k in ("setting", "time", "weather", "prop")
+        if k not in edit.spoken
     }
     left = fables.surroundings_words(**kept_out) or "nothing"
     return Rationale(

@@ -43,7 +43,12 @@ def fir(
 ) -> None:
     """A fir of three tiers, its right half in shade, with snow on the tiers if given."""
     canvas.polygon(
-        [(x - h * 0.04, y), (x - h * 0.04, y - h * 0.2), (x + h * 0.04, y - h * 0.2), (x + h * 0.04, y)],
+        [
+            (x - h * 0.04, y),
+            (x - h * 0.04, y - h * 0.2),
+            (x + h * 0.04, y - h * 0.2),
+            (x + h * 0.04, y),
+        ],
         mix(dark, (70, 44, 30), 0.6),
     )
     for base, top, w in ((0.12, 0.56, 0.30), (0.36, 0.80, 0.235), (0.6, 1.0, 0.16)):
@@ -54,17 +59,27 @@ def fir(
             ym = yt + (yb - yt) * 0.55
             v = w * 0.55
             canvas.polygon(
-                [(x - v, ym), (x, yt), (x + v, ym), (x + v * 0.4, ym - h * 0.03), (x, ym + h * 0.02),
-                 (x - v * 0.4, ym - h * 0.03)],
+                [
+                    (x - v, ym),
+                    (x, yt),
+                    (x + v, ym),
+                    (x + v * 0.4, ym - h * 0.03),
+                    (x, ym + h * 0.02),
+                    (x - v * 0.4, ym - h * 0.03),
+                ],
                 snow,
             )
 
 
-def leafy(canvas: Canvas, rng: Rng, x: float, y: float, h: float, lit: Colour, dark: Colour) -> None:
+def leafy(
+    canvas: Canvas, rng: Rng, x: float, y: float, h: float, lit: Colour, dark: Colour
+) -> None:
     """A round-crowned tree."""
     w = h * 0.05
-    canvas.polygon([(x - w, y), (x - w, y - h * 0.5), (x + w, y - h * 0.5), (x + w, y)],
-                   mix(dark, (96, 62, 40), 0.7))
+    canvas.polygon(
+        [(x - w, y), (x - w, y - h * 0.5), (x + w, y - h * 0.5), (x + w, y)],
+        mix(dark, (96, 62, 40), 0.7),
+    )
     for dx, dy, r in ((0.14, 0.55, 0.27), (-0.15, 0.56, 0.26), (0.02, 0.76, 0.27)):
         r *= h * rng.uniform(0.92, 1.08)
         canvas.ellipse(x + dx * h, y - dy * h, r, r * 0.9, dark)
@@ -73,10 +88,26 @@ def leafy(canvas: Canvas, rng: Rng, x: float, y: float, h: float, lit: Colour, d
 
 def rock(canvas: Canvas, x: float, y: float, r: float, lit: Colour, dark: Colour) -> None:
     """A boulder, shaded on the right."""
-    canvas.polygon([(x - r, y), (x - r * 0.75, y - r * 0.6), (x - r * 0.1, y - r * 0.9),
-                    (x + r * 0.7, y - r * 0.6), (x + r, y)], dark)
-    canvas.polygon([(x - r, y), (x - r * 0.75, y - r * 0.6), (x - r * 0.1, y - r * 0.9),
-                    (x + r * 0.15, y - r * 0.35), (x - r * 0.1, y)], lit)
+    canvas.polygon(
+        [
+            (x - r, y),
+            (x - r * 0.75, y - r * 0.6),
+            (x - r * 0.1, y - r * 0.9),
+            (x + r * 0.7, y - r * 0.6),
+            (x + r, y),
+        ],
+        dark,
+    )
+    canvas.polygon(
+        [
+            (x - r, y),
+            (x - r * 0.75, y - r * 0.6),
+            (x - r * 0.1, y - r * 0.9),
+            (x + r * 0.15, y - r * 0.35),
+            (x - r * 0.1, y),
+        ],
+        lit,
+    )
 
 
 def sides(rng: Rng, count: int) -> list[float]:

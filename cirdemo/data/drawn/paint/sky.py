@@ -105,7 +105,11 @@ def cloud(
 
 
 def paint_sky(
-    canvas: Canvas, mood: Mood, rng: np.random.Generator, horizon: float, sun: tuple[float, float, float, float]
+    canvas: Canvas,
+    mood: Mood,
+    rng: np.random.Generator,
+    horizon: float,
+    sun: tuple[float, float, float, float],
 ) -> None:
     """Sky with its sun or moon on the left: the light comes from there in every picture.
 
@@ -144,9 +148,7 @@ def paint_sky(
         _rain_clouds(canvas, mood, rng)
 
 
-def _night_sky(
-    canvas: Canvas, mood: Mood, rng: np.random.Generator, at: Point, sky: RGB
-) -> None:
+def _night_sky(canvas: Canvas, mood: Mood, rng: np.random.Generator, at: Point, sky: RGB) -> None:
     """Stars, and a moon with its craters."""
     x, y = at[0], at[1] + rng.uniform(-0.03, 0.03)
     if mood.weather == "clear":

@@ -1,0 +1,109 @@
+"""Pseudo-target descriptions by the language model, and what they keep of the reference."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cirdemo.prompts import describe_prompt
+from cirdemo.types import Cue, Description, Mode, Query
+
+if TYPE_CHECKING:
+    from cirdemo.models.mllm import VisionLanguageModel
+
+# a phrase starts at one of these words, or is a word in -ing
+_STARTS = {
+    "in",
+    "on",
+    "at",
+    "by",
+    "beside",
+    "with",
+    "and",
+    "near",
+    "under",
+    "next",
+    "while",
+    "without",
+}
+_MEANINGLESS = {"a", "an", "the", "and", "with", "in", "on", "at", "by", "of", "beside"}
+
+
+class MLLMWriter:
+    """Writes union and intersection descriptions.
+
+    Source: SETR (Xiao and Zhu, 2025) for intersection against union; the prompts are ours.
+    """
+
+    def __init__(self, mllm: VisionLanguageModel) -> None:
+        """A writer on a language model without adapters."""
+        self.mllm = mllm
+        self.identity = mllm.identity
+
+    def write(self, query: Query, mode: Mode) -> Description:
+        """The description under a mode, with cues against the model's caption of the reference."""
+        description = self.write_many([query], mode)[0]
+        caption = self.mllm.caption([query.reference])[0]
+        return Description(
+            text=description.text,
+            mode=mode,
+            cues=align_cues(caption, description.text),
+            prompt=description.prompt,
+            writer=self.identity,
+        )
+
+    def write_many(self, queries: Sequence[Query], mode: Mode) -> list[Description]:
+        """Descriptions of a batch, without cues."""
+        asked = [describe_prompt(q.modification, mode) for q in queries]
+        texts = self.mllm.generate(
+            [[q.reference, prompt] for q, prompt in zip(queries, asked, strict=True)]
+        )
+        return [
+            Description(text=text, mode=mode, prompt=prompt, writer=self.identity)
+            for text, prompt in zip(texts, asked, strict=True)
+        ]
+
+
+def phrases(text: str) -> list[str]:
+    """The text cut into small phrases: 'a brown dog', 'with a hat', 'sitting', 'in the snow'."""
+    out: list[list[str]] = []
+    for word in re.findall(r"[\w'-]+", text.lower()):
+        if not out or word in _STARTS or word.endswith("ing"):
+            out.append([word])
+        elif out[-1][-1].endswith("ing"):
+            out.append([word])
+        else:
+            out[-1].append(word)
+    return [" ".join(words) for words in out]
+
+
+def _related(old: str, new: str) -> bool:
+    """Whether one phrase can be the other one changed: both actions, or a shared content word."""
+    if old.endswith("ing") and new.endswith("ing"):
+        return True
+    a, b = ({*p.split()} - _MEANINGLESS for p in (old, new))
+    return bool(a & b)
+
+
+def align_cues(caption: str, description: str) -> tuple[Cue, ...]:
+    """What a description keeps, drops, adds and changes of the reference's caption.
+
+    Phrases in both are kept. A phrase only in the description is a change where it is related to
+    one that is only in the caption ("a brown dog" and "a white dog"), else an addition; what then
+    is left of the caption was dropped.
+    """
+    old, new = phrases(caption), phrases(description)
+    gone = [p for p in old if p not in new]
+    cues: list[Cue] = []
+    for phrase in new:
+        if phrase in old:
+            cues.append(Cue(text=phrase, status="kept"))
+            continue
+        match = next((p for p in gone if _related(p, phrase)), None)
+        if match is None:
+            cues.append(Cue(text=phrase, status="added"))
+        else:
+            gone.remove(match)
+            cues.append(Cue(text=f"{match} → {phrase}", status="changed"))
+    return (*cues, *(Cue(text=p, status="dropped") for p in gone))

@@ -1,0 +1,210 @@
+"""The two LoRA adapters: the Yes/No judge, and CIR-CoT's rationale with its embedding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cirdemo import prompts
+from cirdemo.data.drawn import queries, reasoning
+from cirdemo.models import qwen
+from cirdemo.models.mllm import PROJECTION
+from cirdemo.train.chat import Turns, answer_loss, states
+from cirdemo.train.mllm import QueryStream
+from cirdemo.train.packing import Segment
+from cirdemo.train.pools import DrawnPool
+
+TARGETS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeRecipe:
+    """Settings of the judge; rank, loss weights and mixture are our choice (SETR does not say)."""
+
+    rank: int = 32
+    alpha: int = 64
+    batch: int = 16  # queries
+    candidates: int = 10  # pictures judged for each of them
+    wardrobe: float = 0.25
+    told: float = 0.9  # share of queries with the stage-1 description in the prompt
+    misled: float = 0.05  # share whose description is another query's
+    list_weight: float = 0.5  # softmax over a query's candidates beside the Yes/No loss
+    lr: float = 2e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CotRecipe:
+    """Settings of CIR-CoT; the loss is the paper's, its weights and temperature our choice."""
+
+    rank: int = 32
+    alpha: int = 64
+    batch: int = 32
+    wardrobe: float = 0.25
+    text_weight: float = 1.0  # lambda_txt
+    info_weight: float = 0.5  # lambda_Info
+    temperature: float = 0.05
+    negatives: int = 1024  # gallery vectors drawn for a batch
+    lr: float = 2e-3
+
+
+def with_lora(model: Any, name: str, rank: int, alpha: int) -> PeftModel:
+    """The model with a fresh adapter on every projection of its language model."""
+    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=TARGETS)
+    return get_peft_model(model, config, adapter_name=name)
+
+
+def save_adapter(
+    model: PeftModel, name: str, folder: Path, projection: nn.Linear | None = None
+) -> None:
+    """A folder that PeftModel loads; half precision."""
+    from peft import get_peft_model_state_dict
+
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = get_peft_model_state_dict(model, adapter_name=name)
+    weights = {k: v.detach().to(torch.bfloat16).contiguous() for k, v in weights.items()}
+    save_file(weights, folder / "adapter_model.safetensors")
+    config = model.peft_config[name]
+    config.inference_mode = True
+    config.base_model_name_or_path = "mllm"
+    config.save_pretrained(str(folder))
+    if projection is not None:
+        weight = projection.weight.detach().to(torch.bfloat16).contiguous()
+        save_file({"weight": weight}, folder / PROJECTION)
+    for path in folder.glob("*.safetensors"):
+        path.chmod(0o644)
+
+
+class JudgeTrainer:
+    """Lists of candidates behind one shared prefix: targets, mined negatives, near misses."""
+
+    def __init__(
+        self,
+        model: PeftModel,
+        tokenizer: Any,
+        pools: dict[str, DrawnPool],
+        features: Tensor,
+        hard: dict[str, np.ndarray],
+        recipe: JudgeRecipe,
+        seed: int,
+    ) -> None:
+        """`hard`: by world, rows (queries, 100) of the coarse retriever's best pictures."""
+        self.model, self.recipe, self.features, self.hard = model, recipe, features, hard
+        self.turns, self.stream = Turns(tokenizer), QueryStream(pools, seed)
+        self.core = model.get_base_model()
+        self.modules = {"model": model}
+        self.forward = qwen.language_states
+
+    def tree(self, world: str, number: int) -> tuple[list[Segment], list[float]]:
+        """One query with its candidates, and which of them are targets."""
+        r, rng, drawn = self.recipe, self.stream.rng, self.stream.pools[world]
+        pool, base = drawn.pool, self.stream.base[world]
+        asked = pool.asked[number]
+        hits = set(drawn.targets[number])
+        draw = rng.random()
+        about = asked if draw >= r.misled else pool.asked[rng.randrange(len(pool.asked))]
+        wanted = queries.describe(pool, about)[1] if draw < r.told else ""
+        right = rng.sample(sorted(hits), min(len(hits), rng.choice((1, 1, 2, 3))))
+        near = [i for i in asked.near if i not in hits]
+        mined = [int(i) for i in self.hard[world][number] if int(i) not in hits]
+        first = asked.reference // queries.FAMILY_PICTURES * queries.FAMILY_PICTURES
+        family = [i for i in range(first, first + queries.FAMILY_PICTURES) if i not in hits]
+        wrong = list(dict.fromkeys([*near, *rng.sample(family, min(2, len(family)))]))
+        wrong += rng.sample(mined, min(len(mined), r.candidates))
+        wrong += [rng.randrange(len(pool.contents)) for _ in range(r.candidates)]
+        shown = [*right, *[i for i in wrong if i not in hits]][: r.candidates]
+        rng.shuffle(shown)
+        t = self.turns
+        prompt = prompts.judge_prompt(asked.edit.text, wanted)
+        tree = [t.reference(base + asked.reference), t.text(prompt, 0)]
+        tree += [t.candidate(base + i, 1) for i in shown]
+        return tree, [float(i in hits) for i in shown]
+
+    def step(self) -> dict[str, Tensor]:
+        """One batch."""
+        r = self.recipe
+        made = [self.tree(*self.stream.draw(r.wardrobe)) for _ in range(r.batch)]
+        packed = self.turns.pack([tree for tree, _ in made])
+        hidden = states(
+            self.core.model.language_model, packed, self.features[packed.pictures], self.forward
+        )
+        ends = torch.tensor([place for tree in packed.ends for place in tree[2:]])
+        rows = self.core.lm_head.weight[[self.turns.yes, self.turns.no]]
+        logits = functional.linear(hidden[ends], rows).float()
+        margins = (logits[:, 0] - logits[:, 1]).view(r.batch, r.candidates)
+        labels = torch.tensor([truth for _, truth in made])
+        binary = functional.binary_cross_entropy_with_logits(margins, labels)
+        some = labels.sum(1) > 0
+        hit = margins.masked_fill(labels == 0, float("-inf"))[some].logsumexp(1)
+        listed = (margins[some].logsumexp(1) - hit).mean()
+        top = labels.gather(1, margins.argmax(1, keepdim=True)).mean()
+        return {"loss": binary + r.list_weight * listed, "yesno": binary, "top": top}
+
+
+class CotTrainer:
+    """Rationale tokens and the `<emb>` state: lambda_txt * CE + lambda_Info * InfoNCE."""
+
+    def __init__(
+        self,
+        model: PeftModel,
+        tokenizer: Any,
+        pools: dict[str, DrawnPool],
+        features: Tensor,
+        gallery: dict[str, Tensor],
+        recipe: CotRecipe,
+        seed: int,
+    ) -> None:
+        """`gallery`: by world, the dual encoder's vectors (N, D) of all pictures."""
+        self.model, self.recipe, self.features, self.gallery = model, recipe, features, gallery
+        self.turns, self.stream = Turns(tokenizer), QueryStream(pools, seed)
+        self.core = model.get_base_model()
+        width = next(iter(gallery.values())).shape[1]
+        self.projection = nn.Linear(self.core.config.text_config.hidden_size, width, bias=False)
+        self.modules = {"model": model, "projection": self.projection}
+        self.forward = qwen.language_states
+
+    def step(self) -> dict[str, Tensor]:
+        """One batch, of one world, so that negatives are of the same gallery."""
+        r, rng = self.recipe, self.stream.rng
+        world = self.stream.draw(r.wardrobe)[0]
+        drawn = self.stream.pools[world]
+        numbers = [rng.randrange(len(drawn.pool.asked)) for _ in range(r.batch)]
+        trees = []
+        for number in numbers:
+            asked = drawn.pool.asked[number]
+            true = reasoning.rationale(drawn.pool, asked)
+            text = prompts.RATIONALE.format(
+                caption=true.caption, reasoning=true.reasoning, conclusion=true.conclusion
+            )
+            reference = self.turns.reference(self.stream.base[world] + asked.reference)
+            prompt = prompts.reason_prompt(asked.edit.text)
+            trees.append([reference, self.turns.say(prompt, f"{text} {prompts.EMBED}", 0)])
+        packed = self.turns.pack(trees)
+        hidden = states(
+            self.core.model.language_model, packed, self.features[packed.pictures], self.forward
+        )
+        text_loss, right = answer_loss(hidden, self.core.lm_head, packed)
+        emb = hidden[[tree[1] - 1 for tree in packed.ends]]  # before <|im_end|>
+        vectors = functional.normalize(self.projection(emb).float(), dim=1)
+        rows = [rng.randrange(len(drawn.pictures)) for _ in range(r.negatives)]
+        for number in numbers:
+            rows += [*drawn.targets[number][:3], *drawn.pool.asked[number].near]
+        rows = sorted(set(rows))
+        scores = vectors @ self.gallery[world][rows].T / r.temperature  # (queries, pictures)
+        where = {row: i for i, row in enumerate(rows)}
+        positive = torch.zeros_like(scores, dtype=torch.bool)
+        for q, number in enumerate(numbers):
+            for row in drawn.targets[number]:
+                if row in where:
+                    positive[q, where[row]] = True
+        hit = scores.masked_fill(~positive, float("-inf")).logsumexp(1)
+        info = (scores.logsumexp(1) - hit).mean()
+        loss = r.text_weight * text_loss + r.info_weight * info
+        return {"loss": loss, "text": text_loss, "right": right, "info": info}

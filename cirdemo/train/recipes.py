@@ -1,0 +1,275 @@
+"""`train NAME`: what each recipe needs, trains and writes."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cirdemo.data.drawn import queries
+from cirdemo.models import qwen
+from cirdemo.registry import unknown
+from cirdemo.train import pools
+from cirdemo.train.batches import Pictures
+from cirdemo.train.compiled import compiled
+from cirdemo.train.fit import Schedule, fit, write_meta
+from cirdemo.types import MissingCheckpoint
+
+log = logging.getLogger(__name__)
+
+ROOT = Path(__file__).resolve().parents[2]
+FAMILIES = {"fables": 4000, "wardrobe": 1500}  # of ten pictures each, at a full budget
+FULL_BUDGET = 1200.0  # seconds from which all families are drawn; shorter runs draw a share
+FEWEST = 40  # families of each world in the shortest run
+POOL_SEED = 1
+VISION_SHARE = 0.4  # of the language model's budget that its vision tower gets
+HARD = 100  # coarse candidates a query's negatives are drawn from
+SECONDS = {"encoder": 2400.0, "mllm": 3000.0, "judge": 1500.0, "cot": 1500.0}
+
+
+def run(
+    name: str,
+    *,
+    seconds: float | None = None,
+    seed: int = 0,
+    out: Path | str | None = None,
+    cache: Path | None = None,
+    base: Path | None = None,
+) -> dict[str, Any]:
+    """Train one recipe and write a loadable checkpoint.
+
+    Args:
+        name: encoder, mllm, judge or cot.
+        seconds: Wall-clock budget of the training itself; drawing pictures comes before it.
+        seed: Of weights and batches.
+        out: Folder of the checkpoint; default `runs/NAME`.
+        cache: Where drawn pictures and resumable states are kept.
+        base: Folder with `encoder` and `mllm` that adapters build on.
+
+    Raises:
+        UnknownName: No such recipe.
+        MissingCheckpoint: An adapter's base has not been trained.
+    """
+    if name not in RECIPES:
+        raise unknown("recipe", name, RECIPES)
+    budget = seconds or SECONDS[name]
+    folder = Path(out or Path("runs") / name)
+    cache = cache or Path(os.environ.get("CIRDEMO_CACHE", Path.home() / ".cache" / "cirdemo"))
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
+    share = min(1.0, budget / FULL_BUDGET)
+    drawn = {
+        world: pools.drawn_pool(
+            world, max(FEWEST, round(n * share)), POOL_SEED, cache / "pools", _drawing(world)
+        )
+        for world, n in FAMILIES.items()
+    }
+    base = base or ROOT / "checkpoints" / "embedded"
+    facts = RECIPES[name](drawn, budget, seed, folder, base, cache / "train" / f"{name}-{seed}")
+    return {"recipe": name, "out": str(folder), "seed": seed, **facts}
+
+
+def _drawing(world: str) -> Callable[[int, int], None]:
+    def tell(done: int, of: int) -> None:
+        if done % 4096 < 256 or done == of:
+            log.info("drawing %s: %d of %d pictures", world, done, of)
+
+    return tell
+
+
+def _data(drawn: dict[str, pools.DrawnPool]) -> dict[str, Any]:
+    return {
+        world: {
+            "pictures": len(d.pictures),
+            "queries": len(d.targets),
+            "fingerprint": d.fingerprint,
+        }
+        for world, d in drawn.items()
+    }
+
+
+def _done(
+    folder: Path, recipe: Any, facts: dict[str, float], drawn: Any, seed: int
+) -> dict[str, Any]:
+    write_meta(folder, recipe, seed=seed, data=_data(drawn), training=facts)
+    return {"training": facts}
+
+
+# --- encoder ------------------------------------------------------------------------------
+
+
+def _encoder(drawn: Any, seconds: float, seed: int, out: Path, base: Path, state: Path) -> Any:
+    from cirdemo.train import encoder
+
+    recipe = encoder.EncoderRecipe()
+    trainer = encoder.EncoderTrainer(Pictures(list(drawn.values())), recipe, seed)
+    trainer.images = compiled(encoder.image_tower)
+    trainer.written = compiled(encoder.text_tower)
+    schedule = Schedule(seconds=seconds, lr=recipe.lr)
+    facts = fit(
+        trainer.modules, trainer.step, schedule, state.with_suffix(".pt"), lambda: trainer.save(out)
+    )
+    return _done(out, recipe, facts, drawn, seed)
+
+
+# --- language model -----------------------------------------------------------------------
+
+
+def features(visual: torch.nn.Module, drawn: dict[str, pools.DrawnPool]) -> Tensor:
+    """Picture tokens (pictures, tokens, D) in bf16 of all pools, one after another."""
+    out = []
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        for pool in drawn.values():
+            for start in range(0, len(pool.pictures), 250):
+                pixels = torch.from_numpy(np.ascontiguousarray(pool.pictures[start : start + 250]))
+                x = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
+                grid = (qwen.GRID, qwen.GRID)
+                merged = qwen.batched_vision(visual, qwen.to_patches(x), grid)[1]
+                out.append(merged.to(torch.bfloat16))
+    return torch.cat(out).clone()
+
+
+def _mllm(drawn: Any, seconds: float, seed: int, out: Path, base: Path, state: Path) -> Any:
+    from cirdemo.train import mllm, vision
+
+    model, tokenizer = mllm.fresh(seed)
+    looking = vision.VisionRecipe()
+    eyes = vision.VisionTrainer(model.model.visual, Pictures(list(drawn.values())), looking, seed)
+    eyes.forward = compiled(qwen.batched_vision)
+    first = Schedule(seconds=seconds * VISION_SHARE, lr=looking.lr)
+    seen = fit(eyes.modules, eyes.step, first, state.with_suffix(".vision.pt"))
+    recipe = mllm.MllmRecipe()
+    table = features(model.model.visual, drawn)
+    trainer = mllm.MllmTrainer(model, tokenizer, drawn, table, recipe, seed)
+    trainer.forward = compiled(qwen.language_states)
+    second = Schedule(seconds=seconds * (1 - VISION_SHARE), lr=recipe.lr)
+    facts = fit(
+        trainer.modules,
+        trainer.step,
+        second,
+        state.with_suffix(".pt"),
+        lambda: mllm.save(model, tokenizer, out),
+    )
+    both = {**facts, **{f"vision_{k}": v for k, v in seen.items()}}
+    return _done(out, recipe, both, drawn, seed)
+
+
+# --- adapters -----------------------------------------------------------------------------
+
+
+def _base_model(base: Path) -> tuple[Any, Any]:
+    from transformers import AutoModelForImageTextToText, AutoTokenizer
+
+    folder = base / "mllm"
+    if not folder.is_dir():
+        raise MissingCheckpoint(
+            f'No checkpoint "mllm" at {folder}. Train it with "python -m cirdemo train mllm".'
+        )
+    model = AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
+    return model.requires_grad_(False), AutoTokenizer.from_pretrained(folder)
+
+
+def _dual_encoder(base: Path) -> Any:
+    import open_clip
+
+    folder = base / "encoder"
+    if not folder.is_dir():
+        raise MissingCheckpoint(
+            f'No checkpoint "encoder" at {folder}. Train it with "python -m cirdemo train encoder".'
+        )
+    model = open_clip.create_model(f"local-dir:{folder}", precision="fp32").eval()
+    return model, open_clip.get_tokenizer(f"local-dir:{folder}")
+
+
+def gallery_vectors(encoder: Any, drawn: dict[str, pools.DrawnPool]) -> dict[str, Tensor]:
+    """The dual encoder's vectors (N, D) of every pool's pictures, unit norm."""
+    from cirdemo.train.encoder import image_tower
+
+    out = {}
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        for world, pool in drawn.items():
+            rows = []
+            for start in range(0, len(pool.pictures), 250):
+                pixels = torch.from_numpy(np.ascontiguousarray(pool.pictures[start : start + 250]))
+                x = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
+                rows.append(
+                    torch.nn.functional.normalize(image_tower(encoder, x)[0].float(), dim=1)
+                )
+            out[world] = torch.cat(rows).clone()
+    return out
+
+
+def hard_negatives(
+    encoder: Any, tokenizer: Any, drawn: dict[str, pools.DrawnPool], vectors: dict[str, Tensor]
+) -> dict[str, np.ndarray]:
+    """Rows of the coarse retriever's best pictures for every query, (queries, HARD), by world."""
+    from cirdemo.train.encoder import text_tower
+
+    out = {}
+    with torch.inference_mode():
+        for world, pool in drawn.items():
+            texts = [queries.describe(pool.pool, asked)[1] for asked in pool.pool.asked]
+            rows = []
+            for start in range(0, len(texts), 500):
+                with torch.autocast("cpu", torch.bfloat16):
+                    said = text_tower(encoder, tokenizer(texts[start : start + 500])).float()
+                scores = torch.nn.functional.normalize(said, dim=1) @ vectors[world].T
+                rows.append(scores.topk(min(HARD, scores.shape[1]), dim=1).indices.to(torch.int32))
+            out[world] = torch.cat(rows).numpy()
+    return out
+
+
+def _judge(drawn: Any, seconds: float, seed: int, out: Path, base: Path, state: Path) -> Any:
+    from cirdemo.train import adapters
+
+    recipe = adapters.JudgeRecipe()
+    torch.manual_seed(seed)
+    model, tokenizer = _base_model(base)
+    encoder, words = _dual_encoder(base)
+    hard = hard_negatives(encoder, words, drawn, gallery_vectors(encoder, drawn))
+    table = features(model.model.visual, drawn)
+    tuned = adapters.with_lora(model, "judge", recipe.rank, recipe.alpha)
+    trainer = adapters.JudgeTrainer(tuned, tokenizer, drawn, table, hard, recipe, seed)
+    trainer.forward = compiled(qwen.language_states)
+    facts = fit(
+        trainer.modules,
+        trainer.step,
+        Schedule(seconds=seconds, lr=recipe.lr, weight_decay=0.0),
+        state.with_suffix(".pt"),
+        lambda: adapters.save_adapter(tuned, "judge", out),
+    )
+    return _done(out, recipe, facts, drawn, seed)
+
+
+def _cot(drawn: Any, seconds: float, seed: int, out: Path, base: Path, state: Path) -> Any:
+    from cirdemo.train import adapters
+
+    recipe = adapters.CotRecipe()
+    torch.manual_seed(seed)
+    model, tokenizer = _base_model(base)
+    vectors = gallery_vectors(_dual_encoder(base)[0], drawn)
+    table = features(model.model.visual, drawn)
+    tuned = adapters.with_lora(model, "cot", recipe.rank, recipe.alpha)
+    trainer = adapters.CotTrainer(tuned, tokenizer, drawn, table, vectors, recipe, seed)
+    trainer.forward = compiled(qwen.language_states)
+    facts = fit(
+        trainer.modules,
+        trainer.step,
+        Schedule(seconds=seconds, lr=recipe.lr, weight_decay=0.0),
+        state.with_suffix(".pt"),
+        lambda: adapters.save_adapter(tuned, "cot", out, trainer.projection),
+    )
+    return _done(out, recipe, facts, drawn, seed)
+
+
+RECIPES: dict[str, Callable[..., dict[str, Any]]] = {
+    "encoder": _encoder,
+    "mllm": _mllm,
+    "judge": _judge,
+    "cot": _cot,
+}
