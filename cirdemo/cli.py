@@ -107,15 +107,22 @@ def parser() -> argparse.ArgumentParser:
 
     sub = command("train", _train, models)
     sub.add_argument("name", help="encoder, mllm, judge or cot")
-    sub.add_argument("--seconds", type=float, default=600.0)
+    sub.add_argument("--seconds", type=float, help="training time; default: the recipe's own")
     sub.add_argument("--seed", type=int, default=0)
-    sub.add_argument("--out", type=Path, help="default: the profile's folder under checkpoints/")
+    sub.add_argument("--out", type=Path, help="default: runs/NAME; shipped weights stay")
 
     sub = command("draw", _draw)
     sub.add_argument("world", choices=["fables", "wardrobe"])
     sub.add_argument("--count", type=int, default=16)
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--out", type=Path, required=True)
+
+    sub = command("gallery", _gallery, models)
+    sub.add_argument("name", help="fables or wardrobe")
+    sub.add_argument("--out", type=Path, required=True)
+
+    sub = command("examples", _examples, models)
+    sub.add_argument("--out", type=Path, required=True, help="the Search page reads examples.json")
 
     sub = command("check", _check, models)
     sub.add_argument("--method", required=True)
@@ -219,10 +226,12 @@ def _train(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     from cirdemo.train import recipes
 
     settings = _settings(args)
-    out = args.out or settings.checkpoints / settings.profile / args.name
-    report = recipes.run(args.name, seconds=args.seconds, seed=args.seed, out=out)
-    more = report if isinstance(report, dict) else {}
-    return {"name": args.name, "seed": args.seed, "out": str(out), **more}, 0
+    out = args.out or Path("runs") / args.name
+    base = settings.checkpoints / settings.profile
+    report = recipes.run(
+        args.name, seconds=args.seconds, seed=args.seed, out=out, cache=settings.cache, base=base
+    )
+    return {"name": args.name, **report}, 0
 
 
 def _draw(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
@@ -233,6 +242,23 @@ def _draw(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
         raise BadInput(f"--count must be at least 1, got {args.count}.")
     galleries.draw_pictures(args.world, args.count, args.seed, args.out)
     return {"world": args.world, "count": args.count, "seed": args.seed, "out": str(args.out)}, 0
+
+
+def _gallery(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Encode a gallery's pictures with the profile's encoder."""
+    from cirdemo.gallery.build import build
+
+    engine = _engine(args)
+    dataset = engine.dataset(args.name)
+    built = build(dataset, engine.parts.encoder.get(), args.out)
+    return {"gallery": args.name, "pictures": len(built.ids), "out": str(args.out)}, 0
+
+
+def _examples(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Pick example queries from val by their outcome."""
+    from cirdemo.examples import write
+
+    return {"examples": write(_engine(args), args.out), "out": str(args.out)}, 0
 
 
 def _check(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
@@ -283,7 +309,7 @@ def _show_search(answer: dict[str, Any]) -> str:
     lines = [f"{mode}: {d['text']}" for mode, d in answer["descriptions"].items()]
     for name, ranking in answer["coarse"].items():
         lines.append(f"{name}: " + " ".join(c["image_id"] for c in ranking))
-    for r in answer["reranked"]:
+    for r in answer["reranked"][:10]:
         p = "  -  " if r["p_yes"] is None else f"{r['p_yes']:.3f}"
         lines.append(f"{r['rank']:3d}  was {r['coarse_rank']:3d}  P(Yes) {p}  {r['image_id']}")
     lines += [f"{key}: {text}" for key, text in (answer["rationale"] or {}).items()]

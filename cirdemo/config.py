@@ -168,6 +168,7 @@ class _Builder:
             captioner=Part(self._captioner, lambda: self._missing("mllm")),
             heatmaps=self._heatmaps,
             unknown_words=self._unknown_words,
+            is_familiar=lambda image: self.encoder.get().is_familiar(image),  # type: ignore[attr-defined]
             about={"profile": self.settings.profile, "purpose": self.profile.purpose},
         )
 

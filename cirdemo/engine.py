@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 JUDGING_STEP = 10  # judgements between two partial results: five updates for fifty candidates
+STRANGE_PICTURE = (
+    "The reference looks like nothing the models were trained on: what they say of it is a guess."
+)
 DEPTH = 50  # candidates judged when SETR is asked for without a depth, as in the search contract
 
 
@@ -143,7 +146,7 @@ class Engine:
             rerank: How many candidates the judge sees; 0 leaves the stage out.
             rerank_on: The method whose list is re-ranked.
             reason: Whether to run CIR-CoT.
-            top: Length of the lists that are returned.
+            top: Length of the coarse lists that are returned; what was judged is returned whole.
             descriptions: Texts to use in place of the writer's, by mode.
 
         Raises:
@@ -160,6 +163,8 @@ class Engine:
         shelf = self.gallery(gallery)
         words = self.parts.unknown_words(query.modification)
         notices = [_words_notice(words)] if words else []
+        if query.reference_id is None and not self.parts.is_familiar(query.reference):
+            notices.append(STRANGE_PICTURE)
         if rerank and rerank_on not in names:
             named("method", rerank_on, self.parts.composers)
             if reason_against := self.methods()[rerank_on]:
@@ -217,7 +222,7 @@ class Engine:
         for composer in composers.values():
             mode = getattr(composer, "mode", None)
             if mode is not None and mode not in written:
-                written[mode] = composer.write_many([result.query])[0]  # type: ignore[attr-defined]
+                written[mode] = composer.write(result.query)  # type: ignore[attr-defined]
                 models["writer"] = written[mode].writer
         return _done(result, "describe", start, descriptions=written, models=models)
 
@@ -240,13 +245,13 @@ class Engine:
                 judged[verdict.image_id] = verdict
                 if len(judged) % JUDGING_STEP == 0 and len(judged) < len(pictures):
                     away = time.perf_counter()
-                    order = reorder(ranking, tuple(judged.values()))[:top]
+                    order = reorder(ranking, tuple(judged.values()))
                     changes = {"judgements": dict(judged), "reranked": order}
                     yield _done(result, "judging", start + pause, **changes)
                     pause += time.perf_counter() - away  # the reader's time is not the judge's
         except Exception as error:
             notices = (*notices, _late("The judge", error, f"The {ranking.method} list stands."))
-        order = reorder(ranking, tuple(judged.values()))[:top] if judged else ()
+        order = reorder(ranking, tuple(judged.values())) if judged else ()
         changes = {"judgements": judged, "reranked": order, "notices": notices}
         result = _done(result, "rerank", start + pause, **changes)
         yield result

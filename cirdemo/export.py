@@ -37,7 +37,7 @@ def finite(value: Any) -> Any:
 
 
 def search_json(result: SearchResult, *, top: int | None = None) -> dict[str, Any]:
-    """A search result as the `search --json` object; lists cut to `top`."""
+    """A search result as the `search --json` object; coarse lists cut to `top`."""
     query, thought = result.query, result.rationale
     answer: dict[str, Any] = {
         "query": {
@@ -62,7 +62,7 @@ def search_json(result: SearchResult, *, top: int | None = None) -> dict[str, An
                 "score": r.score,
                 "p_yes": r.yes_probability,
             }
-            for r in result.reranked[:top]
+            for r in result.reranked
         ],
         "rationale": None
         if thought is None

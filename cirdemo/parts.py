@@ -58,6 +58,7 @@ class Parts:
     captioner: Part[Callable[[Sequence[Image.Image]], list[str]]] | None = None
     heatmaps: Callable[[Encoder, Image.Image, Sequence[str], ImageId], list[Heatmap]] | None = None
     unknown_words: Callable[[str], tuple[str, ...]] = lambda text: ()
+    is_familiar: Callable[[Image.Image], bool] = lambda image: True  # like what it was trained on
     about: Mapping[str, str] = field(default_factory=dict)  # profile, device: for doctor and pages
 
 

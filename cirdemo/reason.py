@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from cirdemo.prompts import parse_rationale, reason_prompt
 from cirdemo.types import Query, Rationale
@@ -32,6 +33,8 @@ class Reasoner:
 
     def reason_many(self, queries: Sequence[Query]) -> list[tuple[Rationale, np.ndarray]]:
         """Rationales and query vectors of a batch."""
-        turns = [[q.reference, reason_prompt(q.modification)] for q in queries]
+        turns: list[list[Image.Image | str]] = [
+            [q.reference, reason_prompt(q.modification)] for q in queries
+        ]
         texts, vectors = self.mllm.reason(turns)
         return [(parse_rationale(t), v) for t, v in zip(texts, vectors, strict=True)]

@@ -32,7 +32,8 @@ class YesNoJudge:
         self, query: Query, candidates: Sequence[tuple[ImageId, Image.Image]], wanted: str = ""
     ) -> Iterator[Judgement]:
         """One judgement a candidate, in order, as they are made."""
-        before = [query.reference, judge_prompt(query.modification, wanted)]
+        asked = judge_prompt(query.modification, wanted)
+        before: list[Image.Image | str] = [query.reference, asked]
         pictures = [image for _, image in candidates]
         verdicts = self.mllm.yes_no(before, pictures, adapter=self.adapter)
         for (image_id, _), (probability, margin) in zip(candidates, verdicts, strict=True):

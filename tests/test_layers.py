@@ -5,6 +5,7 @@ must still point one way, but may name concrete classes and torch.
 """
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,7 @@ LEVELS = (  # an import never points to a later line; a module not named here fa
     {"export"},
     {"report"},
     {"config"},
-    {"conformance"},
+    {"conformance", "examples"},
     {"ui", "cli"},
     {"__main__"},
 )
@@ -66,6 +67,7 @@ def inner(module: str, name: str) -> str | None:
     return module.removeprefix("cirdemo.") if module.startswith("cirdemo.") else None
 
 
+@functools.cache
 def concrete_classes() -> dict[tuple[str, str], str]:
     """(module, class) -> unit of the classes that are parts: not records, protocols, errors."""
     found = {}

@@ -15,7 +15,9 @@ import open_clip
 import torch
 from open_clip.transformer import VisionTransformer
 from PIL import Image
+from safetensors.torch import load_file
 
+from cirdemo.models.familiar import Familiar, token_statistics
 from cirdemo.types import CirError, MissingCheckpoint
 
 CONFIG_FILE = "open_clip_config.json"
@@ -25,6 +27,7 @@ WEIGHT_FILES = (
     "open_clip_pytorch_model.bin",
     "model.safetensors",
 )  # open_clip's own order of preference
+SHARDS = "open_clip_model-*-of-*.safetensors"  # ours: a plain push takes files up to 10 MB
 HASHED_BYTES = 4 * 1024 * 1024  # of the weights: any training step changes them, and it is fast
 
 
@@ -68,14 +71,18 @@ class OpenClipEncoder:
             model_name, tag = _split_hub_name(str(source))
             self.space = str(source)
         try:
+            shards = sorted(folder.glob(SHARDS)) if folder is not None else []
             model, _, self.preprocess = open_clip.create_model_and_transforms(
-                model_name, pretrained=tag, device=self.device
+                model_name, pretrained=tag, device=self.device, load_weights=not shards
             )
+            if shards:
+                load_shards(model, shards)
             self.tokenizer: Any = open_clip.get_tokenizer(model_name)
         except Exception as fault:  # open_clip, safetensors and the hub client each have their own
             raise MissingCheckpoint(_load_failure(source, folder, command, fault)) from fault
         self.model: Any = model.eval().requires_grad_(False)
         # an own pass finds the width: towers of other libraries do not state it
+        self._familiar = Familiar.load(folder) if folder is not None else None
         self.dim = int(self._texts(["a"]).shape[1])
         self.preprocessing = _describe_preprocessing(model)
 
@@ -115,6 +122,14 @@ class OpenClipEncoder:
                 tokens = tokens @ visual.proj  # (1, Gh * Gw, D)
         height, width = visual.grid_size
         return _unit(tokens[0]).reshape(height, width, -1)
+
+    def is_familiar(self, image: Image.Image) -> bool:
+        """Whether the picture looks like those the tower was trained on; True if not known."""
+        if self._familiar is None:
+            return True
+        with self.lock:
+            statistics = token_statistics(self.model.visual, self.pixels([image]))
+        return bool(self._familiar.distance(statistics)[0] <= self._familiar.limit)
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """Words that the tokenizer can only map to its unknown token, in order, each once.
@@ -208,8 +223,15 @@ def _split_hub_name(name: str) -> tuple[str, str | None]:
     return model_name, tag
 
 
+def load_shards(model: torch.nn.Module, shards: Sequence[Path]) -> None:
+    """Fill a model with weights that are spread over some files; all of them must be there."""
+    model.load_state_dict({k: v for path in shards for k, v in load_file(path).items()})
+
+
 def _weights(folder: Path) -> Path | None:
-    return next((folder / name for name in WEIGHT_FILES if (folder / name).is_file()), None)
+    """The file of the weights, or the first of its shards."""
+    whole = (folder / name for name in WEIGHT_FILES if (folder / name).is_file())
+    return next(whole, None) or next(iter(sorted(folder.glob(SHARDS))), None)
 
 
 def _check_folder(folder: Path, command: str) -> None:

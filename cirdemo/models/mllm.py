@@ -7,10 +7,12 @@ shares one key/value cache of everything before the candidate picture among all 
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,17 @@ from cirdemo.types import CirError, MissingCheckpoint
 
 Part = Image.Image | str  # one piece of a user's turn
 CACHED_PICTURES = 4096  # picture tokens kept by content; 16 KB each in the embedded model
-CHUNK = 10  # candidates judged in one batch; results appear in these steps
+CHUNK = 25  # candidates judged in one batch; results appear in these steps
 PROJECTION = "projection.safetensors"
+
+
+@dataclass(slots=True, eq=False)
+class _Shared:
+    """What all candidates of one size share."""
+
+    cache: DynamicCache  # keys and values of the prefix
+    ids: Tensor  # (1, S) the candidate's tokens and the answer cue
+    positions: Tensor  # (3, 1, S)
 
 
 class VisionLanguageModel:
@@ -137,52 +148,56 @@ class VisionLanguageModel:
         them on by its side and not by its number of tokens.
         """
         yes, no = self._variants("yes"), self._variants("no")
+        shared: dict[tuple[int, int], _Shared] = {}  # by candidate size: sizes differ in tokens
         for start in range(0, len(candidates), CHUNK):
             chunk = candidates[start : start + CHUNK]
+            logits: list[Tensor] = [torch.empty(0)] * len(chunk)
             with self._using(adapter), torch.inference_mode():
-                logits = self._suffix_logits(before, chunk)  # (K, vocabulary)
-            margins = logits[:, yes].logsumexp(1) - logits[:, no].logsumexp(1)
+                for size in dict.fromkeys(image.size for image in chunk):
+                    members = [i for i, image in enumerate(chunk) if image.size == size]
+                    if size not in shared:
+                        shared[size] = self._share(before, chunk[members[0]])
+                    rows = self._suffix_logits(shared[size], [chunk[i] for i in members])
+                    for i, row in zip(members, rows, strict=True):
+                        logits[i] = row
+            table = torch.stack(logits)  # (K, vocabulary)
+            margins = table[:, yes].logsumexp(1) - table[:, no].logsumexp(1)
             for margin in margins.tolist():
                 yield float(1 / (1 + np.exp(-margin))), margin
 
-    def _suffix_logits(self, before: Sequence[Part], chunk: Sequence[Image.Image]) -> Tensor:
-        """Next-token logits (K, vocabulary) after each candidate."""
+    def _share(self, before: Sequence[Part], candidate: Image.Image) -> _Shared:
+        """The key/value cache of all that stands before a candidate, and the suffix's layout."""
         core = self._core()
-        sizes = [tuple(self._grid(image)) for image in chunk]
-        out: list[Tensor | None] = [None] * len(chunk)
-        for size in dict.fromkeys(sizes):
-            members = [i for i, s in enumerate(sizes) if s == size]
-            inputs = self._inputs([[*before, chunk[members[0]]]])
-            ids = inputs["input_ids"]  # (1, T)
-            begin = int((ids[0] == core.config.vision_start_token_id).nonzero()[-1])
-            positions, _ = core.model.get_rope_index(
-                ids,
-                mm_token_type_ids=inputs["mm_token_type_ids"],
-                image_grid_thw=inputs["image_grid_thw"],
-            )  # (3, 1, T)
-            references = [p for p in before if isinstance(p, Image.Image)]
-            head = self._embed(ids[:, :begin], self.features(references))
-            cache = DynamicCache(config=core.config.get_text_config())
-            core.model.language_model(
-                inputs_embeds=head,
-                position_ids=positions[:, :, :begin],
-                past_key_values=cache,
-                use_cache=True,
-            )
-            cache.batch_repeat_interleave(len(members))
-            tail = self._embed(
-                ids[:, begin:].repeat(len(members), 1), self.features([chunk[i] for i in members])
-            )
-            states = core.model.language_model(
-                inputs_embeds=tail,
-                position_ids=positions[:, :, begin:].repeat(1, len(members), 1),
-                past_key_values=cache,
-                use_cache=True,
-            ).last_hidden_state  # (K, S, D)
-            logits = core.lm_head(states[:, -1]).float()
-            for row, i in enumerate(members):
-                out[i] = logits[row]
-        return torch.stack([row for row in out if row is not None])
+        inputs = self._inputs([[*before, candidate]])
+        ids = inputs["input_ids"]  # (1, T)
+        begin = int((ids[0] == core.config.vision_start_token_id).nonzero()[-1])
+        positions, _ = core.model.get_rope_index(
+            ids,
+            mm_token_type_ids=inputs["mm_token_type_ids"],
+            image_grid_thw=inputs["image_grid_thw"],
+        )  # (3, 1, T)
+        cache = DynamicCache(config=core.config.get_text_config())
+        references = [part for part in before if isinstance(part, Image.Image)]
+        core.model.language_model(
+            inputs_embeds=self._embed(ids[:, :begin], self.features(references)),
+            position_ids=positions[:, :, :begin],
+            past_key_values=cache,
+            use_cache=True,
+        )
+        return _Shared(cache=cache, ids=ids[:, begin:], positions=positions[:, :, begin:])
+
+    def _suffix_logits(self, shared: _Shared, candidates: Sequence[Image.Image]) -> Tensor:
+        """Next-token logits (K, vocabulary) after each candidate."""
+        core, k = self._core(), len(candidates)
+        cache = copy.deepcopy(shared.cache)  # the forward pass appends to it
+        cache.batch_repeat_interleave(k)
+        states = core.model.language_model(
+            inputs_embeds=self._embed(shared.ids.repeat(k, 1), self.features(candidates)),
+            position_ids=shared.positions.repeat(1, k, 1),
+            past_key_values=cache,
+            use_cache=True,
+        ).last_hidden_state  # (K, S, D)
+        return core.lm_head(states[:, -1]).float()
 
     def _embed(self, ids: Tensor, pictures: Sequence[Tensor]) -> Tensor:
         """Embeddings (N, T, D) of ids with the pictures' tokens in their places."""
@@ -226,9 +241,6 @@ class VisionLanguageModel:
         while len(self._features) > CACHED_PICTURES:
             self._features.popitem(last=False)
         return found
-
-    def _grid(self, image: Image.Image) -> tuple[int, int]:
-        return image.size
 
     # --- reasoning -------------------------------------------------------------------------
 

@@ -137,7 +137,7 @@ def language_states(language: nn.Module, embeds: Tensor, positions: Tensor, mask
         positions: (3, N, T) rope positions in time, height and width.
         mask: (N, 1, T, T), added to the attention scores.
     """
-    n, t, d = embeds.shape
+    n, t, _ = embeds.shape
     cos, sin = language.rotary_emb(embeds, positions)  # (3, N, T, head_dim)
     x = embeds
     for layer in language.layers:

@@ -34,7 +34,11 @@ class DescriptionComposer:
 
     def compose(self, query: Query) -> Composed:
         """Write, then encode."""
-        return self.encode([self._writer.write(query, self.mode)])[0]
+        return self.encode([self.write(query)])[0]
+
+    def write(self, query: Query) -> Description:
+        """The description of one query, with its cues."""
+        return self._writer.write(query, self.mode)
 
     def compose_many(self, queries: Sequence[Query]) -> list[Composed]:
         """The same in one batch, where the writer can."""

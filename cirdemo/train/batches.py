@@ -31,7 +31,8 @@ class Pictures:
 
     def families(self, rng: np.random.Generator, families: int, each: int) -> np.ndarray:
         """Indices of some pictures of some families, so that a batch holds hard negatives."""
-        chosen = rng.choice(len(self) // FAMILY_PICTURES, families, replace=False)
+        there = len(self) // FAMILY_PICTURES
+        chosen = rng.choice(there, min(families, there), replace=False)
         inside = np.argsort(rng.random((families, FAMILY_PICTURES)), axis=1)[:, :each]
         return (chosen[:, None] * FAMILY_PICTURES + inside).ravel()
 

@@ -1,4 +1,4 @@
-"""Turns of the embedded language model as token segments, exactly as its chat template lays them."""
+"""Turns of the embedded language model as token segments, just as its chat template lays them."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def answer_loss(hidden: Tensor, output: nn.Module, packed: Packed) -> tuple[Tens
 
 @torch.no_grad()
 def feature_table(visual: nn.Module, pixels, batch: int = 128) -> Tensor:
-    """Picture tokens (N, tokens, D) in bf16 of all pictures; `pixels(rows)` gives uint8 pictures."""
+    """Picture tokens (N, tokens, D) in bf16 of all pictures; `pixels.rows` gives uint8 ones."""
     from cirdemo.models.qwen import batched_vision, to_patches
 
     out = []

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def compiled(function: F, *, dynamic: bool = False) -> F:
-    """The function compiled (about twice as fast at these sizes), or as it is without a compiler."""
+    """The function compiled (about twice as fast at these sizes), or as it is if none can do so."""
     if shutil.which("g++") or shutil.which("clang++"):
         return torch.compile(function, dynamic=dynamic)  # type: ignore[return-value]
     log.info("no C++ compiler found: training runs uncompiled")

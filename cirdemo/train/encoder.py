@@ -33,6 +33,7 @@ SURROUNDINGS = ("setting", "time", "weather", "prop")
 WEARABLE = ("category", *w.ATTRIBUTES)
 FACTS = ("subject", *SURROUNDINGS, *WEARABLE, "animal")  # columns of a text's claims
 ANY = -1
+SHARD_BYTES = 9_000_000  # a plain push to a Space takes files up to 10 MB
 
 
 def model_config(vocab_size: int, eos_id: int) -> dict[str, Any]:
@@ -173,7 +174,7 @@ class Texts:
 
 
 def multi_positive_loss(scores: Tensor, positive: Tensor) -> Tensor:
-    """Mean over rows of -log of the softmax mass on the positives; rows without any are left out."""
+    """Mean over rows of -log of the softmax mass on the positives; rows with none are left out."""
     rows = positive.any(1)
     hit = scores.masked_fill(~positive, float("-inf")).logsumexp(1)
     return (scores.logsumexp(1) - hit)[rows].mean()
@@ -187,7 +188,7 @@ class EncoderRecipe:
     each: int = 8  # pictures of each
     attribute_weight: float = 4.0  # of the attribute loss beside the contrastive loss
     cell_weight: float = 4.0
-    lr: float = 1e-3
+    lr: float = 2.5e-3
 
 
 class EncoderTrainer:
@@ -233,10 +234,28 @@ class EncoderTrainer:
         return {"loss": loss, "contrast": contrast, "attributes": right, "cell": cell}
 
     def save(self, folder: Path) -> None:
-        """A folder that open_clip's `local-dir:` loads, weights in half precision."""
+        """A folder that OpenClipEncoder loads, weights in half precision and in shards."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "open_clip_config.json").write_text(json.dumps(self.config, indent=1) + "\n")
         vocabulary.save(self.tokenizer, folder)
+        for old in folder.glob("*.safetensors"):
+            old.unlink()  # shards of an earlier save
         weights = {k: v.contiguous().half() for k, v in self.model.state_dict().items()}
-        save_file(weights, folder / "open_clip_model.safetensors")
-        (folder / "open_clip_model.safetensors").chmod(0o644)
+        parts = shards(weights)
+        for n, part in enumerate(parts, start=1):
+            path = folder / f"open_clip_model-{n:05d}-of-{len(parts):05d}.safetensors"
+            save_file(part, path)
+            path.chmod(0o644)
+
+
+def shards(weights: dict[str, Tensor], limit: int = SHARD_BYTES) -> list[dict[str, Tensor]]:
+    """Weights in their order, cut into parts of at most `limit` bytes."""
+    parts: list[dict[str, Tensor]] = [{}]
+    size = 0
+    for name, weight in weights.items():
+        if parts[-1] and size + weight.nbytes > limit:
+            parts.append({})
+            size = 0
+        parts[-1][name] = weight
+        size += weight.nbytes
+    return parts

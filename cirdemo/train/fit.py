@@ -51,7 +51,8 @@ class Optimizers:
 
     def __init__(self, named: list[tuple[str, nn.Parameter]], schedule: Schedule) -> None:
         outer = ("lora_", "embed", "head", "queries", "lm_head", "projection", "conv1", "cells")
-        matrices, rest = [], []
+        matrices: list[nn.Parameter] = []
+        rest: list[nn.Parameter] = []
         for name, p in named:
             if p.requires_grad:
                 inner = p.ndim == 2 and min(p.shape) >= 8 and not any(o in name for o in outer)
@@ -99,7 +100,7 @@ def fit(
     on_save: Callable[[], None] | None = None,
     log_every: float = 20.0,
 ) -> dict[str, float]:
-    """Train until the budget is spent; Ctrl-C stops early and keeps what was learnt.
+    """Train until the budget is spent; Ctrl-C stops early, and the next run goes on from there.
 
     Args:
         modules: everything that has parameters to train, by name.
@@ -107,9 +108,10 @@ def fit(
         schedule: budget and learning rate.
         state_file: written at every save; an existing one is resumed from.
         on_save: called at every save and at the end, e.g. to write a loadable checkpoint.
+        log_every: seconds between lines of progress.
 
     Returns:
-        Steps, seconds and the running means of the last losses.
+        Steps, seconds and the running means of the last losses; `stopped` after Ctrl-C.
     """
     named = [(f"{m}.{n}", p) for m, module in modules.items() for n, p in module.named_parameters()]
     optimizer = Optimizers(named, schedule)
@@ -137,7 +139,7 @@ def fit(
                 },
                 part,
             )
-            os.replace(part, state_file)
+            part.replace(state_file)
         if on_save:
             on_save()
 
@@ -162,7 +164,8 @@ def fit(
                 saved = used
                 save()
     except KeyboardInterrupt:
-        log.warning("stopped after %d steps; keeping what was learnt", steps)
+        log.warning("stopped after %d steps; run the same command to go on", steps)
+        means["stopped"] = 1.0
     save()
     return {"steps": steps, "seconds": round(used, 1), **{k: round(v, 4) for k, v in means.items()}}
 

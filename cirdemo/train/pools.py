@@ -51,7 +51,7 @@ def drawn_pool(
         part = stem.with_suffix(f".{os.getpid()}.npy")
         np.save(part, pictures)
         boxes_file.write_text(json.dumps(boxes))
-        os.replace(part, pixels)
+        part.replace(pixels)
     pictures = np.load(pixels, mmap_mode="r")
     boxes = json.loads(boxes_file.read_text())
     return DrawnPool(pool, pictures, boxes, queries.targets(pool))

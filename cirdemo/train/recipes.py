@@ -14,6 +14,7 @@ from torch import Tensor
 
 from cirdemo.data.drawn import queries
 from cirdemo.models import qwen
+from cirdemo.models.familiar import Familiar, token_statistics
 from cirdemo.registry import unknown
 from cirdemo.train import pools
 from cirdemo.train.batches import Pictures
@@ -29,6 +30,8 @@ FULL_BUDGET = 1200.0  # seconds from which all families are drawn; shorter runs 
 FEWEST = 40  # families of each world in the shortest run
 POOL_SEED = 1
 VISION_SHARE = 0.4  # of the language model's budget that its vision tower gets
+CHUNK = 250  # pictures encoded at once
+SEEN = 1500  # pictures of each world that say what is familiar
 HARD = 100  # coarse candidates a query's negatives are drawn from
 SECONDS = {"encoder": 2400.0, "mllm": 3000.0, "judge": 1500.0, "cot": 1500.0}
 
@@ -70,7 +73,11 @@ def run(
         for world, n in FAMILIES.items()
     }
     base = base or ROOT / "checkpoints" / "embedded"
-    facts = RECIPES[name](drawn, budget, seed, folder, base, cache / "train" / f"{name}-{seed}")
+    state = cache / "train" / f"{name}-{seed}"
+    facts = RECIPES[name](drawn, budget, seed, folder, base, state)
+    if "stopped" not in facts["training"]:
+        for path in state.parent.glob(f"{state.name}*.pt"):  # done: the next run starts afresh
+            path.unlink()
     return {"recipe": name, "out": str(folder), "seed": seed, **facts}
 
 
@@ -114,7 +121,18 @@ def _encoder(drawn: Any, seconds: float, seed: int, out: Path, base: Path, state
     facts = fit(
         trainer.modules, trainer.step, schedule, state.with_suffix(".pt"), lambda: trainer.save(out)
     )
+    familiar_pictures(trainer.model.visual, drawn).save(out)
     return _done(out, recipe, facts, drawn, seed)
+
+
+def familiar_pictures(visual: torch.nn.Module, drawn: dict[str, pools.DrawnPool]) -> Familiar:
+    """What seen pictures look like to the tower, from a spread of every pool."""
+    rows = []
+    for pool in drawn.values():
+        some = pool.pictures[:: max(1, len(pool.pictures) // SEEN)][:SEEN]
+        x = torch.from_numpy(np.array(some)).permute(0, 3, 1, 2).float() / 127.5 - 1
+        rows.append(token_statistics(visual.eval(), x))
+    return Familiar.fit(np.concatenate(rows))
 
 
 # --- language model -----------------------------------------------------------------------
@@ -122,16 +140,19 @@ def _encoder(drawn: Any, seconds: float, seed: int, out: Path, base: Path, state
 
 def features(visual: torch.nn.Module, drawn: dict[str, pools.DrawnPool]) -> Tensor:
     """Picture tokens (pictures, tokens, D) in bf16 of all pools, one after another."""
+
+    def tokens(tower: torch.nn.Module, pixels: Tensor) -> Tensor:
+        x = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
+        return qwen.batched_vision(tower, qwen.to_patches(x), (qwen.GRID, qwen.GRID))[1]
+
+    look = compiled(tokens)
     out = []
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         for pool in drawn.values():
-            for start in range(0, len(pool.pictures), 250):
-                pixels = torch.from_numpy(np.ascontiguousarray(pool.pictures[start : start + 250]))
-                x = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
-                grid = (qwen.GRID, qwen.GRID)
-                merged = qwen.batched_vision(visual, qwen.to_patches(x), grid)[1]
-                out.append(merged.to(torch.bfloat16))
-    return torch.cat(out).clone()
+            for start in range(0, len(pool.pictures), CHUNK):
+                pixels = torch.from_numpy(np.array(pool.pictures[start : start + CHUNK]))
+                out.append(look(visual, pixels).to(torch.bfloat16))
+    return torch.cat(out)
 
 
 def _mllm(drawn: Any, seconds: float, seed: int, out: Path, base: Path, state: Path) -> Any:
@@ -143,6 +164,9 @@ def _mllm(drawn: Any, seconds: float, seed: int, out: Path, base: Path, state: P
     eyes.forward = compiled(qwen.batched_vision)
     first = Schedule(seconds=seconds * VISION_SHARE, lr=looking.lr)
     seen = fit(eyes.modules, eyes.step, first, state.with_suffix(".vision.pt"))
+    if "stopped" in seen:
+        mllm.save(model, tokenizer, out)
+        return _done(out, looking, seen, drawn, seed)
     recipe = mllm.MllmRecipe()
     table = features(model.model.visual, drawn)
     trainer = mllm.MllmTrainer(model, tokenizer, drawn, table, recipe, seed)
@@ -177,12 +201,17 @@ def _base_model(base: Path) -> tuple[Any, Any]:
 def _dual_encoder(base: Path) -> Any:
     import open_clip
 
+    from cirdemo.models.encoders import SHARDS, load_shards
+
     folder = base / "encoder"
     if not folder.is_dir():
         raise MissingCheckpoint(
             f'No checkpoint "encoder" at {folder}. Train it with "python -m cirdemo train encoder".'
         )
-    model = open_clip.create_model(f"local-dir:{folder}", precision="fp32").eval()
+    parts = sorted(folder.glob(SHARDS))
+    model = open_clip.create_model(f"local-dir:{folder}", load_weights=not parts).eval()
+    if parts:
+        load_shards(model, parts)
     return model, open_clip.get_tokenizer(f"local-dir:{folder}")
 
 
@@ -194,8 +223,8 @@ def gallery_vectors(encoder: Any, drawn: dict[str, pools.DrawnPool]) -> dict[str
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         for world, pool in drawn.items():
             rows = []
-            for start in range(0, len(pool.pictures), 250):
-                pixels = torch.from_numpy(np.ascontiguousarray(pool.pictures[start : start + 250]))
+            for start in range(0, len(pool.pictures), CHUNK):
+                pixels = torch.from_numpy(np.array(pool.pictures[start : start + CHUNK]))
                 x = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
                 rows.append(
                     torch.nn.functional.normalize(image_tower(encoder, x)[0].float(), dim=1)

@@ -19,7 +19,7 @@ class VisionRecipe:
 
     batch: int = 128
     cell_weight: float = 1.0
-    lr: float = 1e-3
+    lr: float = 3e-3
 
 
 class VisionTrainer:
@@ -38,7 +38,7 @@ class VisionTrainer:
 
     def step(self) -> dict[str, Tensor]:
         """One batch."""
-        indices = self.rng.choice(len(self.pictures), self.recipe.batch, replace=False)
+        indices = self.rng.integers(len(self.pictures), size=self.recipe.batch)
         pixels, mirrored = self.pictures.batch(indices, self.rng)
         patches, merged = self.forward(self.visual, to_patches(pixels), (GRID, GRID))
         attributes, right = attribute_loss(

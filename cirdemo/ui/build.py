@@ -45,7 +45,8 @@ def build_app(engine: Any) -> gr.Blocks:
     names = engine.galleries()
     library = Library(engine)
     handlers = SearchHandlers(engine, library, tuple(load_examples(names)))
-    with gr.Blocks(title="cirdemo", analytics_enabled=False, delete_cache=(600, 3600)) as app:
+    page = gr.Blocks(title="cirdemo", analytics_enabled=False, delete_cache=(600, 3600))
+    with page:
         with gr.Row(elem_id="top"):
             gr.HTML(BRAND, elem_id="brand", apply_default_css=False, js_on_load=None)
             gallery = gr.Dropdown(
@@ -60,4 +61,4 @@ def build_app(engine: Any) -> gr.Blocks:
         tab = search_tab.render(handlers, names[0])
         search_tab.listen(tab, handlers, gallery)
         switch.click(None, js=SWITCH, api_visibility="private", queue=False)
-    return app
+    return page

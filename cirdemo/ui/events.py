@@ -117,7 +117,8 @@ class SearchHandlers:
     def _picture(self, gallery: str, image_id: ImageId) -> Image.Image:
         if image_id not in self.library.shelf(gallery).gallery.ids:
             raise BadInput(f"Gallery {gallery!r} has no picture {image_id!r}; pick another.")
-        return self.library.shelf(gallery).gallery.image(image_id)
+        image: Image.Image = self.library.shelf(gallery).gallery.image(image_id)
+        return image
 
     # --- running ---------------------------------------------------------------------------
 
@@ -218,12 +219,12 @@ class SearchHandlers:
     ) -> dict[str, Any]:
         """Search a gallery with a reference image (or a gallery picture's id) and a text."""
         query = self._query(reference, reference_id, modification, gallery)
-        result = None
+        answer: dict[str, Any] = {}
         for result in self.engine.search(
             query, gallery=gallery, rerank=int(rerank), reason=reason, top=TOP
         ):
-            pass
-        return answers.as_json(result) if result else {}
+            answer = answers.as_json(result)  # the last stage is the whole answer
+        return answer
 
     # --- parts -----------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 from gradio.events import Dependency
@@ -10,10 +11,10 @@ from gradio.events import Dependency
 from cirdemo.ui import views
 from cirdemo.ui.events import SearchHandlers
 
-MODEL = {"concurrency_id": "model", "concurrency_limit": 1}
-QUIET = {"api_visibility": "private", "show_progress": "hidden"}
+MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
-PLAIN = {"apply_default_css": False}
+PLAIN: dict[str, Any] = {"apply_default_css": False}
 
 # A click (or Enter) on anything with data-id tells Python which one it was.
 CLICKS = """
@@ -66,9 +67,9 @@ class SearchTab:
         return [self.state, self.notice, *self.chapters]
 
 
-def _ask(handlers: SearchHandlers, gallery: str) -> dict[str, gr.components.Component]:
+def _ask(handlers: SearchHandlers, gallery: str) -> dict[str, Any]:
     """The left column: reference, text, buttons, options, examples."""
-    made: dict[str, gr.components.Component] = {}
+    made: dict[str, Any] = {}
     made["reference"] = gr.Image(
         label="Reference image",
         type="pil",
@@ -148,7 +149,7 @@ def _run(
     """Search once `after` has cleared the page, and give the buttons back whatever happens."""
     asked = [tab.reference, tab.reference_id, tab.modification, gallery]
     options = [tab.depth, tab.judging, tab.reasoning, tab.rerank_on]
-    run = after.then(
+    run: Dependency = after.then(
         handlers.search, [*asked, *options], tab.page, api_name="run", **MODEL, **QUIET
     )
     for over in (run.success, run.failure):
@@ -183,7 +184,7 @@ def listen(tab: SearchTab, handlers: SearchHandlers, gallery: gr.Dropdown) -> No
         **QUIET,
     )
     begun = chosen.success(handlers.begin, None, [*buttons, *tab.page], queue=False, **QUIET)
-    runs = [_run(after, tab, handlers, gallery) for after in (pressed, begun)]
+    runs: list[Any] = [_run(after, tab, handlers, gallery) for after in (pressed, begun)]
     halted = tab.stop.click(None, None, None, cancels=runs, queue=False, **QUIET)
     halted.then(
         handlers.stopped, tab.state, [*buttons, tab.notice], queue=False, **QUIET

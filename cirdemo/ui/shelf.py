@@ -1,4 +1,4 @@
-"""Gallery pictures as the page uses them: thumbnail addresses, words, queries with known targets."""
+"""Gallery pictures as the page uses them: thumbnail addresses, words, queries and targets."""
 
 from __future__ import annotations
 

@@ -147,7 +147,9 @@ def heatmaps(
 
 def placed(result: SearchResult, image_id: ImageId) -> str:
     """Where a picture stands: 'union 1 · intersection 4 · re-ranked 2'."""
-    ranks = [(m, result.coarse[m].rank_of(image_id)) for m in MODES if m in result.coarse]
+    ranks: list[tuple[str, int | None]] = [
+        (m, result.coarse[m].rank_of(image_id)) for m in MODES if m in result.coarse
+    ]
     new = next((r.rank for r in result.reranked if r.image_id == image_id), None)
     ranks.append(("re-ranked", new))
     if "cot" in result.coarse:

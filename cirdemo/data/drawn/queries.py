@@ -100,7 +100,7 @@ def _fables_family(
 def _wrong(
     scene: fables.Scene, edit: edits.Edit, rng: random.Random, split: fables.Split
 ) -> fables.Scene:
-    """A near miss in the reference's surroundings: the edit on the other animal, or another edit."""
+    """A near miss in the reference's surroundings: the edit on the other animal, or another."""
     if edit.changed is not None and edits.is_mixed(scene.animals) and len(edit.animals) == 2:
         i = edit.changed
         before, after = scene.animals[i], edit.animals[i]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from cirdemo.data.drawn.paint.canvas import Colour, mix
+from cirdemo.data.drawn.paint.canvas import Colour, Point, mix
 from cirdemo.data.drawn.paint.sketch import Sketch
 
 COATS: dict[str, Colour] = {
@@ -140,21 +140,24 @@ def _scallops() -> list[tuple[float, float]]:
 _SCALLOPS = _scallops()
 
 
+def _mirrored(*right: Point) -> list[Point]:
+    """A closed outline from its right half, which starts and ends on the middle line."""
+    return [*right, *((-x, y) for x, y in right[-2:0:-1])]
+
+
 def paint_skull(s: Sketch, species: str, fur: Fur) -> None:
     """The head itself."""
     rx, ry = SKULL[species]
     if species == "fox":  # wide cheeks, narrow chin
         s.blob(
-            [(0, -0.95), (0.75, -0.72), (1.1, -0.1), (1.3, 0.32), (0.7, 0.68), (0, 1.12)]
-            + [(-0.7, 0.68), (-1.3, 0.32), (-1.1, -0.1), (-0.75, -0.72)],
+            _mirrored((0, -0.95), (0.75, -0.72), (1.1, -0.1), (1.3, 0.32), (0.7, 0.68), (0, 1.12)),
             fur.base,
             fur.shade,
             fur.line,
         )
     elif species == "deer":
         s.blob(
-            [(0, -1.0), (0.72, -0.7), (0.85, -0.1), (0.55, 0.65), (0, 1.12)]
-            + [(-0.55, 0.65), (-0.85, -0.1), (-0.72, -0.7)],
+            _mirrored((0, -1.0), (0.72, -0.7), (0.85, -0.1), (0.55, 0.65), (0, 1.12)),
             fur.base,
             fur.shade,
             fur.line,

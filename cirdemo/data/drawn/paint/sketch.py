@@ -106,7 +106,7 @@ class Sketch:
             a = math.radians(angle)
             c, s = math.cos(a), math.sin(a)
             points = points @ np.array([[c, s], [-s, c]])
-        self.add(points + (cx, cy), fill, shade, line)
+        self.add(points + np.array((cx, cy)), fill, shade, line)
 
     def curve(
         self, points: Sequence[Point], width: float, fill: Colour, line: Colour | None = None

@@ -71,8 +71,12 @@ def _glasses(s: Sketch, x: float, r: float, closed: bool) -> None:
             s.ellipse(side * x, r * 0.04, r * 0.36, r * 0.44, frame)
             s.ellipse(side * x - r * 0.14, -r * 0.14, r * 0.15, r * 0.16, CREAM)
         s.add(
-            [(side * x + r * 0.2, -r * 0.62), (side * x + r * 0.42, -r * 0.5)]
-            + [(side * x - r * 0.3, r * 0.6), (side * x - r * 0.48, r * 0.46)],
+            [
+                (side * x + r * 0.2, -r * 0.62),
+                (side * x + r * 0.42, -r * 0.5),
+                (side * x - r * 0.3, r * 0.6),
+                (side * x - r * 0.48, r * 0.46),
+            ],
             (255, 255, 255, 110),
         )
 

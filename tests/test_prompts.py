@@ -1,0 +1,74 @@
+"""Prompts: where the words stand, and what is read out of a rationale."""
+
+import pytest
+
+from cirdemo import prompts
+from cirdemo.types import Rationale
+
+
+def test_prompts_hold_the_modification_and_the_wanted_description():
+    assert prompts.describe_prompt("make it red", "union") == (
+        "Modification: make it red. Describe the target in one sentence: everything the "
+        "reference shows, with the modification done."
+    )
+    assert prompts.describe_prompt("make it red", "intersection") == (
+        "Modification: make it red. Describe the target in one short sentence: only what the "
+        "modification is about, nothing else of the reference."
+    )
+    assert prompts.judge_prompt("make it red", "a red dog") == (
+        "Modification: make it red. Wanted: a red dog. "
+        "Does the next picture show the target? Answer Yes or No."
+    )
+    assert prompts.reason_prompt("make it red").startswith("Modification: make it red. Think")
+
+
+def test_braces_of_a_user_are_only_text():
+    assert "Modification: {wanted} {0}." in prompts.judge_prompt("{wanted} {0}", "a {dog}")
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        (
+            "caption: a dog reasoning: change it . conclusion: a cat",
+            ("a dog", "change it .", "a cat"),
+        ),
+        ("caption: a\nreasoning: b\nconclusion: c <emb>", ("a", "b", "c")),
+        ("Caption :  a  dog Reasoning : x CONCLUSION: y  z", ("a dog", "x", "y z")),
+        ("caption: reasoning: conclusion:", ("", "", "")),
+        (
+            "caption: a dog reasoning: it was cut off",
+            ("caption: a dog reasoning: it was cut off", "", ""),
+        ),
+        ("", ("", "", "")),
+    ],
+)
+def test_rationales_are_read_step_by_step(text, steps):
+    caption, reasoning, conclusion = steps
+    assert prompts.parse_rationale(text) == Rationale(
+        caption=caption, reasoning=reasoning, conclusion=conclusion
+    )
+
+
+def test_what_is_written_is_read_back():
+    text = prompts.RATIONALE.format(caption="a b", reasoning="c , d .", conclusion="e")
+    assert prompts.parse_rationale(f"{text} {prompts.EMBED}") == Rationale(
+        caption="a b", reasoning="c , d .", conclusion="e"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["CAPTION", "MODIFICATION", "NEXT", "JUDGE", "REASON", "RATIONALE"]
+)
+def test_the_hash_follows_every_prompt(monkeypatch, name):
+    before = prompts.prompt_hash()
+    assert before == prompts.prompt_hash()
+    monkeypatch.setattr(prompts, name, getattr(prompts, name) + " please")
+    assert prompts.prompt_hash() != before
+
+
+@pytest.mark.parametrize("mode", ["union", "intersection"])
+def test_the_hash_follows_every_mode(monkeypatch, mode):
+    before = prompts.prompt_hash()
+    monkeypatch.setitem(prompts.DESCRIBE, mode, "Say it.")
+    assert prompts.prompt_hash() != before

@@ -1,0 +1,78 @@
+"""The judge's questions and the order that its verdicts give."""
+
+import math
+
+from PIL import Image
+
+from cirdemo.prompts import judge_prompt
+from cirdemo.rerank import YesNoJudge, reorder
+from cirdemo.types import Candidate, Judgement, Query, Ranking
+
+
+def ranking(ids):
+    return Ranking(
+        query_id="q",
+        method="union",
+        candidates=tuple(
+            Candidate(image_id=i, score=1 - rank / 10, rank=rank)
+            for rank, i in enumerate(ids, start=1)
+        ),
+    )
+
+
+def verdict(image_id, margin):
+    p = 1 / (1 + math.exp(-margin))
+    return Judgement(image_id=image_id, yes_probability=p, margin=margin)
+
+
+def test_order_by_margin_then_coarse_rank_then_the_unjudged():
+    verdicts = [verdict("d", 2.0), verdict("b", -1.0), verdict("a", -1.0), verdict("c", 0.5)]
+    found = reorder(ranking("abcdef"), verdicts)
+    assert [r.image_id for r in found] == ["d", "c", "a", "b", "e", "f"]
+    assert [r.rank for r in found] == [1, 2, 3, 4, 5, 6]
+    assert [r.coarse_rank for r in found] == [4, 3, 1, 2, 5, 6]
+    assert found[0].score == ranking("abcdef").candidates[3].score
+    assert found[1].yes_probability == verdict("c", 0.5).yes_probability
+    assert all(math.isnan(r.yes_probability) and math.isnan(r.margin) for r in found[4:])
+
+
+def test_the_unjudged_follow_even_a_sure_no_in_coarse_order():
+    found = reorder(ranking("abcd"), [verdict("c", -9.0)])
+    assert [r.image_id for r in found] == ["c", "a", "b", "d"]
+
+
+def test_margins_decide_where_probabilities_round_to_one():
+    verdicts = [verdict("a", 40.0), verdict("b", 50.0)]
+    assert verdicts[0].yes_probability == verdicts[1].yes_probability == 1.0
+    assert [r.image_id for r in reorder(ranking("ab"), verdicts)] == ["b", "a"]
+
+
+def test_no_verdicts_and_no_candidates():
+    assert [r.image_id for r in reorder(ranking("ab"), [])] == ["a", "b"]
+    assert reorder(ranking(""), [verdict("a", 1.0)]) == ()
+
+
+class Scripted:
+    identity = "scripted@1"
+
+    def yes_no(self, before, candidates, *, adapter=None):
+        self.asked = (before, adapter)
+        for image in candidates:
+            yield 0.5 + image.width / 100, float(image.width)
+
+
+def test_the_judge_shows_reference_and_all_words_before_the_candidates():
+    model, reference = Scripted(), Image.new("RGB", (9, 9))
+    query = Query(query_id="q", reference=reference, modification="make it red")
+    shown = [("x", Image.new("RGB", (2, 2))), ("y", Image.new("RGB", (1, 1)))]
+    found = list(YesNoJudge(model).judge(query, shown, "a red dog"))
+    assert [(j.image_id, j.yes_probability, j.margin) for j in found] == [
+        ("x", 0.52, 2.0),
+        ("y", 0.51, 1.0),
+    ]
+    before, adapter = model.asked
+    assert before[0] is reference
+    assert before[1:] == [judge_prompt("make it red", "a red dog")]
+    assert adapter == "judge"
+    list(YesNoJudge(model, adapter=None).judge(query, shown))
+    assert model.asked[1] is None

@@ -1,0 +1,167 @@
+"""Every recipe runs for a moment and writes what the app loads; the loop learns and resumes."""
+
+import functools
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from cirdemo import prompts
+from cirdemo.models.encoders import OpenClipEncoder
+from cirdemo.models.mllm import VisionLanguageModel
+from cirdemo.train import adapters, encoder, mllm, recipes, vision
+from cirdemo.train.fit import Optimizers, Schedule, fit, rate
+from cirdemo.types import MissingCheckpoint, UnknownName
+
+FAMILIES = 4  # of each world: 80 pictures in all, drawn in a second
+SECONDS = 0.5  # at least one step each, whatever the machine
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Small batches, few pictures, nothing compiled; the recipes' code is untouched."""
+    monkeypatch.setattr(recipes, "FEWEST", FAMILIES)
+    monkeypatch.setattr(recipes, "compiled", lambda function, **_: function)
+    for module, name, sizes in (
+        (encoder, "EncoderRecipe", {"families": 2, "each": 4}),
+        (vision, "VisionRecipe", {"batch": 8}),
+        (mllm, "MllmRecipe", {"batch": 2}),
+        (adapters, "JudgeRecipe", {"batch": 2, "candidates": 3}),
+        (adapters, "CotRecipe", {"batch": 2, "negatives": 8}),
+    ):
+        monkeypatch.setattr(module, name, functools.partial(getattr(module, name), **sizes))
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("trained")
+
+
+def _train(home, name, **options):
+    given = {"seconds": SECONDS, "cache": home / "cache", "base": home, "out": home / name}
+    report = recipes.run(name, **(given | options))
+    return report, json.loads((home / name / "meta.json").read_text())
+
+
+@pytest.mark.usefixtures("short")
+def test_every_recipe_writes_what_the_app_loads(home):
+    for name in ("encoder", "mllm", "judge", "cot"):
+        report, meta = _train(home, name, seed=3)
+        assert (report["recipe"], report["seed"], report["out"]) == (name, 3, str(home / name))
+        assert report["training"]["steps"] >= 1
+        assert np.isfinite(report["training"]["loss"])
+        assert meta["seed"] == 3 and meta["training"] == report["training"]
+        assert meta["recipe"]["lr"] > 0
+        assert meta["command"].startswith("python -m cirdemo")
+        assert {"cores", "torch", "python"} <= set(meta["machine"])
+        for world in ("fables", "wardrobe"):
+            # the shares of the full budget that the shortest runs draw
+            assert meta["data"][world]["pictures"] >= FAMILIES * 10
+            assert len(meta["data"][world]["fingerprint"]) == 16
+        assert meta["data"]["fables"]["fingerprint"] != meta["data"]["wardrobe"]["fingerprint"]
+    picture = Image.effect_noise((256, 256), 90).convert("RGB")
+    dual = OpenClipEncoder(home / "encoder")
+    for rows in (dual.encode_images([picture]), dual.encode_texts(["a white dog"])):
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+    model = VisionLanguageModel.load(
+        str(home / "mllm"), {r: str(home / r) for r in ("judge", "cot")}
+    )
+    before = [picture, prompts.judge_prompt("make it white", "a white dog")]
+    ((chance, _),) = model.yes_no(before, [picture], adapter="judge")
+    assert 0 < chance < 1
+    _, vectors = model.reason([[picture, prompts.reason_prompt("white")]], max_new_tokens=2)
+    assert vectors.shape == (1, dual.dim)  # of the gallery's space
+    sizes = {
+        str(p.relative_to(home)): p.stat().st_size
+        for p in home.rglob("*")
+        if p.is_file() and "cache" not in p.parts
+    }
+    assert {name for name, size in sizes.items() if size >= 10_000_000} == set()
+
+
+def test_adapters_say_what_to_train_first(home, short, tmp_path):
+    for name in ("judge", "cot"):
+        with pytest.raises(MissingCheckpoint, match="cirdemo train"):
+            recipes.run(
+                name, seconds=1, cache=home / "cache", base=tmp_path / "empty", out=tmp_path / name
+            )
+        assert not (tmp_path / name).exists()
+
+
+def test_unknown_recipes_are_named():
+    with pytest.raises(UnknownName, match=r"recipe 'juge'. Did you mean 'judge'\?"):
+        recipes.run("juge")
+
+
+# --- the loop -----------------------------------------------------------------------------
+
+
+def test_the_rate_warms_up_and_falls_to_its_end():
+    schedule = Schedule(seconds=1, lr=2.0, warmup=0.1, final=0.5)
+    assert rate(0.05, schedule) == pytest.approx(1.0)
+    assert rate(0.1, schedule) == pytest.approx(2.0)
+    assert rate(0.55, schedule) == pytest.approx(1.5)  # halfway down the cosine
+    assert rate(1.0, schedule) == rate(1.3, schedule) == pytest.approx(1.0)
+
+
+def _regression(seed=0):
+    torch.manual_seed(seed)
+    model = nn.Linear(3, 1)
+
+    def step():
+        x = torch.randn(32, 3)
+        wanted = x @ torch.tensor([[1.0], [-2.0], [0.5]])
+        return {"loss": nn.functional.mse_loss(model(x).float(), wanted)}
+
+    return model, step
+
+
+def test_the_loop_learns_saves_and_resumes(tmp_path):
+    model, step = _regression()
+    state, saves = tmp_path / "state.pt", []
+    facts = fit({"m": model}, step, Schedule(seconds=0.6, lr=0.2), state, lambda: saves.append(1))
+    assert facts["steps"] > 10
+    assert (model.weight - torch.tensor([[1.0, -2.0, 0.5]])).abs().max() < 0.2  # learnt
+    assert saves == [1]
+    assert not list(tmp_path.glob("*.part"))
+    other, step = _regression(seed=1)
+    again = fit({"m": other}, step, Schedule(seconds=0.5, lr=0.05), state)
+    assert again["steps"] == facts["steps"]  # the budget was spent before: nothing is trained
+    torch.testing.assert_close(other.weight, model.weight)
+    longer = fit({"m": other}, step, Schedule(seconds=0.8, lr=0.05), state)
+    assert longer["steps"] > facts["steps"]
+
+
+def test_ctrl_c_keeps_what_was_learnt(tmp_path):
+    model, step = _regression()
+    calls, saves = [], []
+
+    def interrupted():
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return step()
+
+    facts = fit({"m": model}, interrupted, Schedule(seconds=60), on_save=lambda: saves.append(1))
+    assert (facts["steps"], saves) == (3, [1])
+
+
+def test_matrices_go_to_muon_and_all_else_to_adamw():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.Linear(16, 16)
+            self.head = nn.Linear(16, 4)
+            self.frozen = nn.Linear(16, 16).requires_grad_(False)
+            self.lora_A = nn.Linear(16, 16, bias=False)
+
+    net = Net()
+    muon, adamw = Optimizers(list(net.named_parameters()), Schedule(seconds=1)).parts
+    assert [id(p) for g in muon.param_groups for p in g["params"]] == [id(net.inner.weight)]
+    rest = {id(p) for g in adamw.param_groups for p in g["params"]}
+    assert rest == {
+        id(p) for p in (net.inner.bias, net.head.weight, net.head.bias, net.lora_A.weight)
+    }
