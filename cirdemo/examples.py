@@ -107,9 +107,12 @@ def pick(by_gallery: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str
     for gallery, story, count, holds in STORIES:
         fitting = [o for o in by_gallery.get(gallery, ()) if holds(o)]
         fitting.sort(key=lambda o: (len(o["triplet"].modification), o["triplet"].query_id))
-        fresh = [o for o in fitting if o["triplet"].reference_id not in used]
-        for outcome in fresh[:count]:
+        left = count
+        for outcome in fitting:
             triplet = outcome["triplet"]
+            if not left or triplet.reference_id in used:
+                continue
+            left -= 1
             used.add(triplet.reference_id)
             chosen.append(
                 {
@@ -121,8 +124,9 @@ def pick(by_gallery: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str
                 }
             )
     first = next((c for c in chosen if c["gallery"] == "fables"), None)
-    for text, story in OUTSIDE if first else ():
-        chosen.append({**first, "query_id": "", "modification": text, "label": story})
+    if first is not None:
+        for text, story in OUTSIDE:
+            chosen.append({**first, "query_id": "", "modification": text, "label": story})
     return chosen
 
 

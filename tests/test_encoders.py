@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from cirdemo.models.encoders import OpenClipEncoder
+from cirdemo.train.encoder import shards
 from cirdemo.types import Encoder, MissingCheckpoint
 from tests.fixtures_encoder import DIM, save_tiny_encoder
 
@@ -110,3 +112,23 @@ def test_missing_parts_name_the_command(folder, tmp_path):
         OpenClipEncoder(tmp_path / "bare")
     with pytest.raises(MissingCheckpoint, match="TAG"):
         OpenClipEncoder("ViT-B-32")
+
+
+def test_weights_in_shards_are_the_same_encoder(folder, encoder, pictures, tmp_path, caplog):
+    weights = load_file(folder / "open_clip_model.safetensors")
+    parts = shards(weights, limit=100_000)
+    assert len(parts) > 2
+    assert [k for part in parts for k in part] == list(weights)
+    assert all(len(p) == 1 or sum(w.nbytes for w in p.values()) <= 100_000 for p in parts)
+    shutil.copytree(folder, tmp_path / "tiny", ignore=shutil.ignore_patterns("*.safetensors"))
+    for n, part in enumerate(parts, start=1):
+        save_file(
+            part, tmp_path / "tiny" / f"open_clip_model-{n:05d}-of-{len(parts):05d}.safetensors"
+        )
+    found = OpenClipEncoder(tmp_path / "tiny")
+    np.testing.assert_array_equal(found.encode_images(pictures), encoder.encode_images(pictures))
+    np.testing.assert_array_equal(found.encode_texts(["a dog"]), encoder.encode_texts(["a dog"]))
+    assert "randomly" not in caplog.text
+    next((tmp_path / "tiny").glob("*-00002-of-*")).unlink()
+    with pytest.raises(MissingCheckpoint, match=r"could not be loaded .*loading state_dict"):
+        OpenClipEncoder(tmp_path / "tiny")

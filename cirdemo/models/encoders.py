@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import threading
 import unicodedata
 from collections.abc import Sequence
@@ -71,12 +72,7 @@ class OpenClipEncoder:
             model_name, tag = _split_hub_name(str(source))
             self.space = str(source)
         try:
-            shards = sorted(folder.glob(SHARDS)) if folder is not None else []
-            model, _, self.preprocess = open_clip.create_model_and_transforms(
-                model_name, pretrained=tag, device=self.device, load_weights=not shards
-            )
-            if shards:
-                load_shards(model, shards)
+            model, self.preprocess = open_model(model_name, tag, self.device)
             self.tokenizer: Any = open_clip.get_tokenizer(model_name)
         except Exception as fault:  # open_clip, safetensors and the hub client each have their own
             raise MissingCheckpoint(_load_failure(source, folder, command, fault)) from fault
@@ -223,9 +219,25 @@ def _split_hub_name(name: str) -> tuple[str, str | None]:
     return model_name, tag
 
 
-def load_shards(model: torch.nn.Module, shards: Sequence[Path]) -> None:
-    """Fill a model with weights that are spread over some files; all of them must be there."""
+def open_model(name: str, tag: str | None, device: torch.device | str = "cpu") -> tuple[Any, Any]:
+    """A model of open_clip and its preprocessing; a local folder may hold weights in shards."""
+    folder = Path(name.removeprefix("local-dir:")) if name.startswith("local-dir:") else None
+    shards = sorted(folder.glob(SHARDS)) if folder is not None else []
+    if not shards or (folder is not None and _weights(folder) not in shards):
+        model, _, preprocess = open_clip.create_model_and_transforms(
+            name, pretrained=tag, device=device
+        )
+        return model, preprocess
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)  # it warns of random weights, which are replaced right here
+    try:
+        model, _, preprocess = open_clip.create_model_and_transforms(
+            name, device=device, load_weights=False
+        )
+    finally:
+        logging.disable(before)
     model.load_state_dict({k: v for path in shards for k, v in load_file(path).items()})
+    return model, preprocess
 
 
 def _weights(folder: Path) -> Path | None:

@@ -136,9 +136,10 @@ class JudgeTrainer:
             self.core.model.language_model, packed, self.features[packed.pictures], self.forward
         )
         ends = torch.tensor([place for tree in packed.ends for place in tree[2:]])
-        rows = self.core.lm_head.weight[[self.turns.yes, self.turns.no]]
-        logits = functional.linear(hidden[ends], rows).float()
-        margins = (logits[:, 0] - logits[:, 1]).view(r.batch, r.candidates)
+        rows = self.core.lm_head.weight[self.turns.verdicts]
+        logits = functional.linear(hidden[ends], rows).float()  # (verdicts, 4)
+        margins = logits[:, :2].logsumexp(1) - logits[:, 2:].logsumexp(1)
+        margins = margins.view(r.batch, r.candidates)
         labels = torch.tensor([truth for _, truth in made])
         binary = functional.binary_cross_entropy_with_logits(margins, labels)
         some = labels.sum(1) > 0

@@ -15,6 +15,7 @@ from cirdemo.train.packing import IGNORED, Packed, Segment, pack
 from cirdemo.types import Mode
 
 SIDE = GRID // MERGE  # picture tokens a side
+PADDED = 32  # every length that occurs is compiled for most of a minute: one or two a recipe
 
 
 class Turns:
@@ -25,7 +26,9 @@ class Turns:
         vocab = tokenizer.get_vocab()
         self.image, self.pad = vocab["<|image_pad|>"], vocab["<|pad|>"]
         self.end = vocab["<|im_end|>"]
-        self.yes, self.no, self.emb = vocab["Yes"], vocab["No"], vocab[prompts.EMBED]
+        self.emb = vocab[prompts.EMBED]
+        # both spellings of each verdict, as the judge merges them when it answers
+        self.verdicts = [vocab[w] for w in ("Yes", "yes", "No", "no")]
         picture = [vocab["<|vision_start|>"], *[self.image] * IMAGE_TOKENS, vocab["<|vision_end|>"]]
         self.picture = picture
         self.head = [vocab["<|im_start|>"], *self.words("user")]
@@ -69,7 +72,7 @@ class Turns:
 
     def pack(self, trees: Sequence[Sequence[Segment]]) -> Packed:
         """Trees as a batch."""
-        return pack(trees, image=self.image, side=SIDE, pad=self.pad)
+        return pack(trees, image=self.image, side=SIDE, pad=self.pad, multiple=PADDED)
 
 
 def states(

@@ -58,10 +58,12 @@ def rope_positions(ids: Sequence[int], image: int, side: int, start: int) -> tup
     return out, at
 
 
-def pack(trees: Sequence[Sequence[Segment]], *, image: int, side: int, pad: int) -> Packed:
-    """Trees of segments as one padded batch."""
+def pack(
+    trees: Sequence[Sequence[Segment]], *, image: int, side: int, pad: int, multiple: int = ROUND
+) -> Packed:
+    """Trees of segments as one batch, padded to a multiple of so many tokens."""
     longest = max(sum(len(s.ids) for s in tree) for tree in trees)
-    t = -(-longest // ROUND) * ROUND
+    t = -(-longest // multiple) * multiple
     n = len(trees)
     ids = np.full((n, t), pad, np.int64)
     labels = np.full((n, t), IGNORED, np.int64)

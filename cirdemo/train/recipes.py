@@ -201,18 +201,15 @@ def _base_model(base: Path) -> tuple[Any, Any]:
 def _dual_encoder(base: Path) -> Any:
     import open_clip
 
-    from cirdemo.models.encoders import SHARDS, load_shards
+    from cirdemo.models.encoders import open_model
 
     folder = base / "encoder"
     if not folder.is_dir():
         raise MissingCheckpoint(
             f'No checkpoint "encoder" at {folder}. Train it with "python -m cirdemo train encoder".'
         )
-    parts = sorted(folder.glob(SHARDS))
-    model = open_clip.create_model(f"local-dir:{folder}", load_weights=not parts).eval()
-    if parts:
-        load_shards(model, parts)
-    return model, open_clip.get_tokenizer(f"local-dir:{folder}")
+    model, _ = open_model(f"local-dir:{folder}", None)
+    return model.eval(), open_clip.get_tokenizer(f"local-dir:{folder}")
 
 
 def gallery_vectors(encoder: Any, drawn: dict[str, pools.DrawnPool]) -> dict[str, Tensor]:
