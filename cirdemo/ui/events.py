@@ -13,13 +13,15 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from cirdemo.export import search_json
 from cirdemo.types import BadInput, CirError, ImageId, SearchResult
-from cirdemo.ui import answers, cards, views
+from cirdemo.ui import cards, views
 from cirdemo.ui.maps import figures
 from cirdemo.ui.shelf import Example, Library
 
 STRIP = 12  # gallery pictures offered as references
 TOP = 50  # length of the coarse lists
+PUBLIC_TOP = 10  # of the coarse lists in a public answer, as the command line's default
 Chapters = tuple[Any, ...]  # state, notice, chapters 1 to 5
 SKIP = gr.skip()
 
@@ -223,7 +225,7 @@ class SearchHandlers:
         for result in self.engine.search(
             query, gallery=gallery, rerank=int(rerank), reason=reason, top=TOP
         ):
-            answer = answers.as_json(result)  # the last stage is the whole answer
+            answer = search_json(result, top=PUBLIC_TOP)  # the last stage is the whole answer
         return answer
 
     # --- parts -----------------------------------------------------------------------------
