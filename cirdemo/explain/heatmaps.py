@@ -14,6 +14,7 @@ from cirdemo.types import CirError, Encoder, Heatmap, ImageId
 
 Kind = Literal["hirescam", "patch-cosine"]
 
+BLOCKS = 3  # last blocks that the shares are averaged over
 BATCH = 16  # texts per backward pass; the picture is repeated for each
 
 
@@ -27,7 +28,7 @@ def similarity_maps(
 ) -> list[Heatmap]:
     """Heatmaps of one picture under several texts, all on one value range.
 
-    `hirescam`: gradient times activation of the patches before the last block, summed over the
+    `hirescam`: gradient times activation of the patches before each of the last blocks, over the
     channels: the first-order share of each patch in the cosine between picture and text. Unlike
     Grad-CAM it keeps the gradient's place, which is where the attention is in the last block of
     a vision transformer. Source: Draelos and Carin, Use HiResCAM instead of Grad-CAM, 2020.
@@ -72,13 +73,16 @@ def similarity_maps(
     ]
 
 
-def gradient_shares(encoder: Any, image: Image.Image, vectors: np.ndarray) -> np.ndarray:
+def gradient_shares(
+    encoder: Any, image: Image.Image, vectors: np.ndarray, *, blocks: int = BLOCKS
+) -> np.ndarray:
     """Signed first-order share of each patch in the cosine with each text.
 
     Args:
         encoder: An `OpenClipEncoder`.
         image: RGB.
         vectors: Text embeddings (N, D), unit norm.
+        blocks: How many of the last blocks are averaged.
 
     Returns:
         (N, Gh, Gw) float32.
@@ -89,7 +93,7 @@ def gradient_shares(encoder: Any, image: Image.Image, vectors: np.ndarray) -> np
     maps = []
     # hooks see every pass of the tower, also other threads'
     with encoder.lock, torch.enable_grad():
-        cam = _RawHiResCAM(visual)
+        cam = _RawHiResCAM(visual, blocks)
         try:
             for start in range(0, len(wanted), BATCH):
                 batch = wanted[start : start + BATCH]
@@ -133,7 +137,7 @@ class _RawHiResCAM(HiResCAM):
     The scaling would make a map of noise look as sure as a map of a find.
     """
 
-    def __init__(self, visual: Any) -> None:
+    def __init__(self, visual: Any, blocks: int) -> None:
         height, width = visual.grid_size
 
         def grid(tokens: torch.Tensor) -> torch.Tensor:
@@ -141,7 +145,9 @@ class _RawHiResCAM(HiResCAM):
             patches = tokens[:, 1:].reshape(len(tokens), height, width, -1)
             return patches.permute(0, 3, 1, 2)
 
-        super().__init__(visual, [visual.transformer.resblocks[-1].ln_1], reshape_transform=grid)
+        # the mean over the last blocks is as exact as the last alone and less spiky
+        layers = [block.ln_1 for block in visual.transformer.resblocks[-blocks:]]
+        super().__init__(visual, layers, reshape_transform=grid)
         # the weights are frozen, so the graph has to start at the pixels
         self.compute_input_gradient = True
 

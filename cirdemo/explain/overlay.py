@@ -37,7 +37,7 @@ def overlay(
     values = np.clip(heatmap.values, 0, 1)  # (Gh, Gw)
     picture = _resized(image, size)
     heat = _spread(values, picture.size, _scaled(seen, image.size, picture.size))  # (H, W)
-    heat = np.clip(heat, 0, 1)
+    heat = _tone(np.clip(heat, 0, 1))
     colours = matplotlib.colormaps[HEAT](SHOWN_FROM + (1 - SHOWN_FROM) * heat)[..., :3]  # (H, W, 3)
     return _blend(picture, colours, OPACITY * heat)
 
@@ -74,9 +74,17 @@ def difference(
     picture = _resized(image, size)
     scaled = delta / span if span > 0 else delta
     heat = _spread(scaled, picture.size, _scaled(seen, image.size, picture.size))  # (H, W)
-    heat = np.clip(heat, -1, 1)
+    heat = _tone(np.clip(heat, -1, 1))
     colours = matplotlib.colormaps[DIVERGING]((heat + 1) / 2)[..., :3]  # (H, W, 3)
     return _blend(picture, colours, OPACITY * np.abs(heat))
+
+
+def _tone(values: np.ndarray) -> np.ndarray:
+    """Values in [-1, 1] as they are coloured: the square root, so that the middle shows.
+
+    Picture and colour bar use the same one: a colour still stands for one value, zero stays clear.
+    """
+    return np.sign(values) * np.sqrt(np.abs(values))
 
 
 def raw_values(heatmap: Heatmap) -> np.ndarray:
@@ -107,9 +115,10 @@ def colour_bar(
     low, high = value_range
     bar = Image.new("RGB", size, "white")
     strip = max(4, height // 2)
-    ramp = np.linspace(0, 1, width)  # (W,)
+    ramp = _tone(np.linspace(0, 1, width))  # (W,)
     if diverging:
         low, high = -(high - low), high - low
+        ramp = (_tone(np.linspace(-1, 1, width)) + 1) / 2
         colours = matplotlib.colormaps[DIVERGING](ramp)[:, :3]
         opacity = OPACITY * np.abs(2 * ramp - 1)
     else:
