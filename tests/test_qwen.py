@@ -83,7 +83,7 @@ def test_every_branch_of_a_tree_is_a_forward_of_its_own(model, turns):
         turns.modification("make it white", 0),
         turns.describe("union", "a white dog", 2),
         turns.next_picture(1, "a cat in the snow", 2),
-        turns.candidate(3, 2),
+        turns.candidate(3, 2, None)[0],
     ]
     packed = turns.pack([[turns.reference(0), turns.text("another tree", 0)], tree])
     with torch.inference_mode():

@@ -32,11 +32,15 @@ class JudgeRecipe:
     rank: int = 32
     alpha: int = 64
     batch: int = 16  # queries
-    candidates: int = 10  # pictures judged for each of them
+    candidates: int = 8  # pictures judged for each of them
     wardrobe: float = 0.25
     told: float = 0.9  # share of queries with the stage-1 description in the prompt
     misled: float = 0.05  # share whose description is another query's
     list_weight: float = 0.5  # softmax over a query's candidates beside the Yes/No loss
+    why_weight: float = 0.5  # of naming what differs, written behind the verdict
+    easy: float = 0.9  # share of random wrong pictures at the start ...
+    easy_final: float = 0.2  # ... and at the end; from the start on hard ones alone stays at chance
+    easy_half_life: float = 250.0  # steps
     lr: float = 2e-3
 
 
@@ -98,12 +102,13 @@ class JudgeTrainer:
         """`hard`: by world, rows (queries, 100) of the coarse retriever's best pictures."""
         self.model, self.recipe, self.features, self.hard = model, recipe, features, hard
         self.turns, self.stream = Turns(tokenizer), QueryStream(pools, seed)
+        self.steps = 0  # of this process: a resumed run starts with easy pictures again
         self.core = model.get_base_model()
         self.modules = {"model": model}
         self.forward = qwen.language_states
 
-    def tree(self, world: str, number: int) -> tuple[list[Segment], list[float]]:
-        """One query with its candidates, and which of them are targets."""
+    def tree(self, world: str, number: int) -> tuple[list[Segment], list[float], list[int]]:
+        """One query with its candidates, which of them are targets, and their tails' lengths."""
         r, rng, drawn = self.recipe, self.stream.rng, self.stream.pools[world]
         pool, base = drawn.pool, self.stream.base[world]
         asked = pool.asked[number]
@@ -116,37 +121,52 @@ class JudgeTrainer:
         mined = [int(i) for i in self.hard[world][number] if int(i) not in hits]
         first = asked.reference // queries.FAMILY_PICTURES * queries.FAMILY_PICTURES
         family = [i for i in range(first, first + queries.FAMILY_PICTURES) if i not in hits]
-        wrong = list(dict.fromkeys([*near, *rng.sample(family, min(2, len(family)))]))
-        wrong += rng.sample(mined, min(len(mined), r.candidates))
-        wrong += [rng.randrange(len(pool.contents)) for _ in range(r.candidates)]
-        shown = [*right, *[i for i in wrong if i not in hits]][: r.candidates]
+        share = r.easy_final + (r.easy - r.easy_final) * 0.5 ** (self.steps / r.easy_half_life)
+        shown = list(right)
+        while len(shown) < r.candidates:
+            source = rng.choice((near or mined, mined, mined, family))
+            i = rng.randrange(len(pool.contents)) if rng.random() < share else rng.choice(source)
+            if i not in hits and i not in shown:
+                shown.append(i)
         rng.shuffle(shown)
         t = self.turns
         prompt = prompts.judge_prompt(asked.edit.text, wanted)
         tree = [t.reference(base + asked.reference), t.text(prompt, 0)]
-        tree += [t.candidate(base + i, 1) for i in shown]
-        return tree, [float(i in hits) for i in shown]
+        tails = []
+        for i in shown:
+            why = None if i in hits else reasoning.mismatch(pool, asked, i)
+            segment, tail = t.candidate(base + i, 1, why)
+            tree.append(segment)
+            tails.append(tail)
+        return tree, [float(i in hits) for i in shown], tails
 
     def step(self) -> dict[str, Tensor]:
         """One batch."""
         r = self.recipe
         made = [self.tree(*self.stream.draw(r.wardrobe)) for _ in range(r.batch)]
-        packed = self.turns.pack([tree for tree, _ in made])
+        self.steps += 1
+        packed = self.turns.pack([tree for tree, _, _ in made])
         hidden = states(
             self.core.model.language_model, packed, self.features[packed.pictures], self.forward
         )
-        ends = torch.tensor([place for tree in packed.ends for place in tree[2:]])
+        why, _ = answer_loss(hidden, self.core.lm_head, packed)
+        cues = [
+            end - tail
+            for places, (_, _, tails) in zip(packed.ends, made, strict=True)
+            for end, tail in zip(places[2:], tails, strict=True)
+        ]
         rows = self.core.lm_head.weight[self.turns.verdicts]
-        logits = functional.linear(hidden[ends], rows).float()  # (verdicts, 4)
+        logits = functional.linear(hidden[cues], rows).float()  # (verdicts, 4)
         margins = logits[:, :2].logsumexp(1) - logits[:, 2:].logsumexp(1)
         margins = margins.view(r.batch, r.candidates)
-        labels = torch.tensor([truth for _, truth in made])
+        labels = torch.tensor([truth for _, truth, _ in made])
         binary = functional.binary_cross_entropy_with_logits(margins, labels)
         some = labels.sum(1) > 0
         hit = margins.masked_fill(labels == 0, float("-inf"))[some].logsumexp(1)
         listed = (margins[some].logsumexp(1) - hit).mean()
         top = labels.gather(1, margins.argmax(1, keepdim=True)).mean()
-        return {"loss": binary + r.list_weight * listed, "yesno": binary, "top": top}
+        loss = binary + r.list_weight * listed + r.why_weight * why
+        return {"loss": loss, "yesno": binary, "why": why, "top": top}
 
 
 class CotTrainer:

@@ -66,9 +66,15 @@ class Turns:
         ids = [*asked, *self.words(answer), self.end]
         return Segment(ids, parent, [picture], len(asked))
 
-    def candidate(self, picture: int, parent: int) -> Segment:
-        """A candidate picture and the answer cue; the verdict is read at its last token."""
-        return Segment([*self.picture, *self.answer], parent, [picture])
+    def candidate(self, picture: int, parent: int, why: str | None) -> tuple[Segment, int]:
+        """A candidate picture, the answer cue, the verdict and what differs (None: nothing does).
+
+        Returns the segment and how many tokens stand behind the cue, where the verdict is read.
+        What differs is there to be learnt from: it says which comparison a verdict hangs on.
+        """
+        cue = [*self.picture, *self.answer]
+        tail = [self.verdicts[0 if why is None else 2], *self.words(why or ""), self.end]
+        return Segment([*cue, *tail], parent, [picture], len(cue) + 1), len(tail)
 
     def pack(self, trees: Sequence[Sequence[Segment]]) -> Packed:
         """Trees as a batch."""

@@ -33,7 +33,7 @@ VISION_SHARE = 0.4  # of the language model's budget that its vision tower gets
 CHUNK = 250  # pictures encoded at once
 SEEN = 1500  # pictures of each world that say what is familiar
 HARD = 100  # coarse candidates a query's negatives are drawn from
-SECONDS = {"encoder": 2400.0, "mllm": 3000.0, "judge": 1500.0, "cot": 1500.0}
+SECONDS = {"encoder": 2400.0, "mllm": 3400.0, "judge": 1200.0, "cot": 1200.0}
 
 
 def run(

@@ -8,6 +8,7 @@ from cirdemo.data.drawn import edits, edits_wardrobe, fables, queries, wardrobe
 from cirdemo.types import Rationale
 
 PLAIN = "plain"
+NAMED = 2  # differences of a picture that are named
 
 
 def _animals_change(before: fables.Scene, edit: edits.Edit) -> list[str]:
@@ -68,3 +69,27 @@ def rationale(pool: queries.Pool, asked: Any) -> Rationale:
     """The true rationale of a query."""
     before = pool.contents[asked.reference]
     return (_fables if pool.world == "fables" else _wardrobe)(before, asked.edit)
+
+
+def mismatch(pool: queries.Pool, asked: Any, picture: int) -> str:
+    """Where a picture first differs from what a query asks for: 'brown not white'; '' for a target.
+
+    At most `NAMED` differences are named, count before what the animals are and do.
+    """
+    shown: Any = pool.contents[picture]
+    pairs: list[tuple[str, str]] = []
+    if pool.world == "fables":
+        wanted = asked.edit.target(pool.contents[asked.reference])
+        if len(shown.animals) != len(wanted.animals):
+            count = fables.NUMBER
+            pairs.append((count[len(shown.animals)], count[len(wanted.animals)]))
+        else:
+            for a, b in zip(shown.animals, wanted.animals, strict=True):
+                pairs += [(getattr(a, k), getattr(b, k)) for k in ("species", "coat", "accessory")]
+        pairs.append((shown.action, wanted.action))
+        pairs += [(getattr(shown, k), v) for k, v in asked.edit.spoken.items()]
+    else:
+        names = ("category", *wardrobe.ATTRIBUTES)
+        pairs = [(getattr(shown, k), getattr(asked.edit.wanted, k)) for k in names]
+    different = [f"{a or PLAIN} not {b or PLAIN}" for a, b in pairs if a != b]
+    return " and ".join(dict.fromkeys(different[:NAMED]))
