@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 METHODS = ("text", "image", "sum", "union", "intersection", "setr", "cot")
+FUSED = "setr_fused"  # setr's judgements with the coarse retriever's probability as a prior
 PROTOCOLS = {  # name -> is the reference left out of the ranking
     "reference-excluded": True,
     "reference-kept": False,
@@ -87,10 +88,11 @@ def evaluate(
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in methods}
     for start in range(0, len(triplets), BATCH):
         for name, row in run.batch(triplets[start : start + BATCH], methods):
-            rows[name].append(row)
+            rows.setdefault(name, []).append(row)
         run.progress("queries", min(start + BATCH, len(triplets)), len(triplets))
     about = {"dataset": dataset_name, "split": split, "protocol": protocol}
-    results = [_summary(name, rows[name], **about) for name in methods]
+    order = [n for m in methods for n in ((m, FUSED) if m == "setr" else (m,))]
+    results = [_summary(name, rows[name], **about) for name in order]
     captions = run.captions(limit)
     return [*results, _summary("caption", captions, **about)] if captions else results
 
@@ -129,7 +131,8 @@ class _Run:
                 ranking = self._rank(name, triplet, vector)
                 row = _row(triplet, ranking.ids, vector)
                 if name == "setr":
-                    row |= self._judge(triplet, query, vector, ranking)
+                    row, fused = self._judge(triplet, query, vector, ranking)
+                    yield FUSED, fused
                 yield name, row
 
     def _rank(self, method: str, triplet: Triplet, composed: Composed) -> Ranking:
@@ -144,8 +147,8 @@ class _Run:
 
     def _judge(
         self, triplet: Triplet, query: Query, composed: Composed, ranking: Ranking
-    ) -> dict[str, Any]:
-        """The metrics of the re-ranked list, and what the judge said of its candidates."""
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Metrics of the list by P(Yes), with what the judge said; and of the fused list."""
         from cirdemo.rerank import reorder
 
         head = ranking.ids[:DEPTH]
@@ -155,16 +158,20 @@ class _Run:
         wanted = composed.description.text if composed.description else ""
         verdicts = list(self.engine.parts.judge.get().judge(query, pictures, wanted))
         by_id: dict[ImageId, Judgement] = {v.image_id: v for v in verdicts}
-        ids = [r.image_id for r in reorder(ranking, tuple(by_id[i] for i in head))]
-        row = _row(triplet, ids, composed)
-        if group:
-            members = replace(
-                ranking, candidates=tuple(c for c in ranking.candidates if c.image_id in group)
-            )
+        prior = getattr(self.engine.parts.encoder.get(), "scale", 1.0)
+        members = replace(
+            ranking, candidates=tuple(c for c in ranking.candidates if c.image_id in group)
+        )
+        rows = []
+        for weight in (0.0, prior):
+            order = reorder(ranking, tuple(by_id[i] for i in head), prior=weight)
+            row = _row(triplet, [r.image_id for r in order], composed)
             judged = tuple(by_id[c.image_id] for c in members.candidates)
-            row |= _subset(triplet, [r.image_id for r in reorder(members, judged)])
+            order = reorder(members, judged, prior=weight)
+            rows.append(row | _subset(triplet, [r.image_id for r in order]))
         right = set(triplet.target_ids)
-        return row | {"judged": [[by_id[i].yes_probability, i in right] for i in head]}
+        told = {"judged": [[by_id[i].yes_probability, i in right] for i in head]}
+        return rows[0] | told, rows[1]
 
     def captions(self, limit: int | None) -> list[dict[str, Any]]:
         """One row a gallery picture: is the writer's caption the record's, word by word."""

@@ -40,15 +40,19 @@ class YesNoJudge:
             yield Judgement(image_id=image_id, yes_probability=probability, margin=margin)
 
 
-def reorder(ranking: Ranking, judgements: Sequence[Judgement]) -> tuple[Reranked, ...]:
+def reorder(
+    ranking: Ranking, judgements: Sequence[Judgement], *, prior: float = 0.0
+) -> tuple[Reranked, ...]:
     """The ranking by P(Yes), ties by coarse rank; what was not judged follows in coarse order.
 
-    Ordering by the margin is ordering by P(Yes) without its rounding near 0 and 1.
+    Ordering by the margin is ordering by P(Yes) without its rounding near 0 and 1. With a prior
+    the coarse score counts too: margin + prior * score is the log-odds of a target where the
+    coarse retriever's softmax, of inverse temperature `prior`, says how likely each candidate is.
     """
     by_id = {j.image_id: j for j in judgements}
     judged = [c for c in ranking.candidates if c.image_id in by_id]
     rest = [c for c in ranking.candidates if c.image_id not in by_id]
-    judged.sort(key=lambda c: (-by_id[c.image_id].margin, c.rank))
+    judged.sort(key=lambda c: (-(by_id[c.image_id].margin + prior * c.score), c.rank))
     nan = float("nan")
     return tuple(
         Reranked(

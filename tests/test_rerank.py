@@ -76,3 +76,11 @@ def test_the_judge_shows_reference_and_all_words_before_the_candidates():
     assert adapter == "judge"
     list(YesNoJudge(model, adapter=None).judge(query, shown))
     assert model.asked[1] is None
+
+
+def test_a_prior_lets_the_coarse_score_outweigh_a_small_margin():
+    verdicts = [verdict("a", 0.0), verdict("b", 0.3), verdict("c", 5.0)]
+    # scores are 0.9, 0.8, 0.7: with a prior of 10 a and b differ by 1.0 against 0.3
+    assert [r.image_id for r in reorder(ranking("abc"), verdicts)] == ["c", "b", "a"]
+    assert [r.image_id for r in reorder(ranking("abc"), verdicts, prior=10)] == ["c", "a", "b"]
+    assert [r.image_id for r in reorder(ranking("abc"), verdicts, prior=100)] == ["a", "b", "c"]

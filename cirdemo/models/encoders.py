@@ -78,6 +78,8 @@ class OpenClipEncoder:
             raise MissingCheckpoint(_load_failure(source, folder, command, fault)) from fault
         self.model: Any = model.eval().requires_grad_(False)
         # an own pass finds the width: towers of other libraries do not state it
+        # inverse temperature of the contrastive softmax: cosine * scale is a log-probability
+        self.scale = float(model.logit_scale.detach().exp())
         self._familiar = Familiar.load(folder) if folder is not None else None
         self.dim = int(self._texts(["a"]).shape[1])
         self.preprocessing = _describe_preprocessing(model)

@@ -29,8 +29,8 @@ TARGETS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|d
 class JudgeRecipe:
     """Settings of the judge; rank, loss weights and mixture are our choice (SETR does not say)."""
 
-    rank: int = 32
-    alpha: int = 64
+    rank: int = 128
+    alpha: int = 128
     batch: int = 16  # queries
     candidates: int = 8  # pictures judged for each of them
     wardrobe: float = 0.25

@@ -31,6 +31,7 @@ class Schedule:
     final: float = 0.02  # learning rate at the end, as a share of lr
     weight_decay: float = 0.05
     clip: float = 1.0  # gradient norm
+    muon: bool = True  # for the inner matrices; else AdamW for all
     save_every: float = 300.0  # seconds between checkpoints
 
 
@@ -50,12 +51,13 @@ class Optimizers:
     """
 
     def __init__(self, named: list[tuple[str, nn.Parameter]], schedule: Schedule) -> None:
-        outer = ("lora_", "embed", "head", "queries", "lm_head", "projection", "conv1", "cells")
+        outer = ("embed", "head", "queries", "lm_head", "projection", "conv1", "cells")
         matrices: list[nn.Parameter] = []
         rest: list[nn.Parameter] = []
         for name, p in named:
             if p.requires_grad:
                 inner = p.ndim == 2 and min(p.shape) >= 8 and not any(o in name for o in outer)
+                inner = inner and schedule.muon
                 (matrices if inner else rest).append(p)
         self.parts: list[torch.optim.Optimizer] = []
         if matrices:
@@ -154,7 +156,7 @@ def fit(
             used = time.monotonic() - start
             for k, v in losses.items():
                 value = float(v.detach())
-                means[k] = value if steps == 1 else means[k] + (value - means[k]) / min(steps, 50)
+                means[k] = means[k] + (value - means[k]) / min(steps, 50) if k in means else value
             if used - logged > log_every:
                 logged = used
                 shown = " ".join(f"{k} {v:.3f}" for k, v in means.items())

@@ -286,7 +286,7 @@ def _cot(drawn: Any, seconds: float, seed: int, out: Path, base: Path, state: Pa
     facts = fit(
         trainer.modules,
         trainer.step,
-        Schedule(seconds=seconds, lr=recipe.lr, weight_decay=0.0),
+        Schedule(seconds=seconds, lr=recipe.lr, weight_decay=0.0, muon=False),
         state.with_suffix(".pt"),
         lambda: adapters.save_adapter(tuned, "cot", out, trainer.projection),
     )
