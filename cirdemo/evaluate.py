@@ -59,6 +59,7 @@ def evaluate(
     progress: Progress | None = None,
     *,
     protocol: str = "reference-excluded",
+    captions: bool = True,
 ) -> list[Evaluation]:
     """Every method on a split; last, the writer's captions of the gallery, under "caption".
 
@@ -70,6 +71,7 @@ def evaluate(
         limit: Only the first so many queries.
         progress: Told what is being done.
         protocol: A name of `PROTOCOLS`.
+        captions: Whether to caption the gallery too.
 
     Raises:
         UnknownName: The dataset, a method or the protocol does not exist.
@@ -93,8 +95,8 @@ def evaluate(
     about = {"dataset": dataset_name, "split": split, "protocol": protocol}
     order = [n for m in methods for n in ((m, FUSED) if m == "setr" else (m,))]
     results = [_summary(name, rows[name], **about) for name in order]
-    captions = run.captions(limit)
-    return [*results, _summary("caption", captions, **about)] if captions else results
+    said = run.captions(limit) if captions else []
+    return [*results, _summary("caption", said, **about)] if said else results
 
 
 class _Run:

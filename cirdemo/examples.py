@@ -88,7 +88,7 @@ OUTSIDE = (
 
 def outcomes(engine: Engine, gallery: str) -> list[dict[str, Any]]:
     """Every val query with its row under every method."""
-    results = {e.method: e.rows for e in evaluate(engine, gallery, "val", METHODS)}
+    results = {e.method: e.rows for e in evaluate(engine, gallery, "val", METHODS, captions=False)}
     triplets = engine.dataset(gallery).triplets("val")
     return [
         {
