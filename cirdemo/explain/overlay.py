@@ -84,7 +84,8 @@ def _tone(values: np.ndarray) -> np.ndarray:
 
     Picture and colour bar use the same one: a colour still stands for one value, zero stays clear.
     """
-    return np.sign(values) * np.sqrt(np.abs(values))
+    toned: np.ndarray = np.sign(values) * np.sqrt(np.abs(values))
+    return toned
 
 
 def raw_values(heatmap: Heatmap) -> np.ndarray:
