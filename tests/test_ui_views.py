@@ -66,7 +66,7 @@ def item(rank, coarse):
     )
 
 
-@pytest.mark.parametrize(("rank", "coarse", "sign"), [(1, 5, "▲ 4"), (5, 1, "▼ 4"), (2, 2, "＝")])
+@pytest.mark.parametrize(("rank", "coarse", "sign"), [(1, 5, "▲ 4"), (5, 1, "▼ 4"), (2, 2, "=")])
 def test_movement_has_a_sign_beside_its_colour(rank, coarse, sign):
     html = cards.movement(item(rank, coarse))
     assert f"was {coarse} → now {rank}" in html and sign in html

@@ -127,7 +127,7 @@ def card(
 def movement(item: Reranked) -> str:
     """'was 5 → now 1 ▲ 4', with the direction as a sign as well as a colour."""
     up = item.coarse_rank - item.rank
-    kind, sign = ("up", "▲") if up > 0 else ("down", "▼") if up < 0 else ("level", "＝")
+    kind, sign = ("up", "▲") if up > 0 else ("down", "▼") if up < 0 else ("level", "=")
     by = f" {abs(up)}" if up else ""
     return (
         f'<span class="move">was {item.coarse_rank} → now {item.rank} '
