@@ -160,8 +160,9 @@ def test_matrices_go_to_muon_and_all_else_to_adamw():
 
     net = Net()
     muon, adamw = Optimizers(list(net.named_parameters()), Schedule(seconds=1)).parts
-    assert [id(p) for g in muon.param_groups for p in g["params"]] == [id(net.inner.weight)]
+    matrices = {id(net.inner.weight), id(net.lora_A.weight)}
+    assert {id(p) for g in muon.param_groups for p in g["params"]} == matrices
     rest = {id(p) for g in adamw.param_groups for p in g["params"]}
-    assert rest == {
-        id(p) for p in (net.inner.bias, net.head.weight, net.head.bias, net.lora_A.weight)
-    }
+    assert rest == {id(p) for p in (net.inner.bias, net.head.weight, net.head.bias)}
+    (plain,) = Optimizers(list(net.named_parameters()), Schedule(seconds=1, muon=False)).parts
+    assert {id(p) for g in plain.param_groups for p in g["params"]} == matrices | rest
