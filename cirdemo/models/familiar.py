@@ -2,8 +2,8 @@
 
 The mean and spread of a picture's patch tokens lie near a low-dimensional plane for the pictures
 of the training set; a picture far from that plane is one the encoder has never seen the like of.
-With the shipped encoder 74 of 80 photographs are told from the drawn worlds, and 5 of 600 drawn
-pictures are wrongly called strange; the distance to the nearest gallery vector told almost none.
+It notices most photographs, not all, and now and then calls a drawn picture strange; the distance
+to the nearest gallery vector told almost none of them apart.
 """
 
 from __future__ import annotations
