@@ -75,9 +75,19 @@ def test_search_prints_the_contract_in_time(tmp_path):
     assert seconds < SECONDS
 
 
-def test_floors_on_the_first_test_queries(engine):
+@pytest.fixture(scope="module")
+def results(engine):
     methods = ["union", "intersection", "setr", "cot"]
-    results = {r.method: r.means for r in evaluate(engine, "fables", "test", methods, QUERIES)}
+    return {r.method: r.means for r in evaluate(engine, "fables", "test", methods, QUERIES)}
+
+
+@pytest.mark.xfail(strict=True, reason="by P(Yes) alone the judge does not reach this floor yet")
+def test_the_judge_alone_takes_away_a_third_of_the_misses(results):
+    missed = {m: 1 - results[m]["R@1"] for m in ("intersection", "setr")}
+    assert missed["setr"] <= missed["intersection"] * 2 / 3
+
+
+def test_floors_on_the_first_test_queries(results):
     assert results["intersection"]["R@10"] >= 0.5
     assert results["intersection"]["R@1"] > results["union"]["R@1"]
     # by P(Yes) alone the judge is about as good as the coarse list; with its prior it is better
