@@ -106,10 +106,12 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--readme", type=Path, help="put the table between this file's markers")
 
     sub = command("train", _train, models)
-    sub.add_argument("name", help="encoder, mllm, judge or cot")
+    sub.add_argument("name", help="encoder, vision, mllm, judge or cot")
     sub.add_argument("--seconds", type=float, help="training time; default: the recipe's own")
     sub.add_argument("--seed", type=int, default=0)
     sub.add_argument("--out", type=Path, help="default: runs/NAME; shipped weights stay")
+    sub.add_argument("--base", type=Path, help="folder with encoder and mllm to build on")
+    sub.add_argument("--from", type=Path, dest="start", help="folder with weights to go on from")
 
     sub = command("draw", _draw)
     sub.add_argument("world", choices=["fables", "wardrobe"])
@@ -227,9 +229,14 @@ def _train(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
     settings = _settings(args)
     out = args.out or Path("runs") / args.name
-    base = settings.checkpoints / settings.profile
     report = recipes.run(
-        args.name, seconds=args.seconds, seed=args.seed, out=out, cache=settings.cache, base=base
+        args.name,
+        seconds=args.seconds,
+        seed=args.seed,
+        out=out,
+        cache=settings.cache,
+        base=args.base or settings.checkpoints / settings.profile,
+        start=args.start,
     )
     return {"name": args.name, **report}, 0
 

@@ -33,11 +33,14 @@ METHODS = Registry(
         "image": "cirdemo.retrieve.zero_shot:ImageOnly",
         "sum": "cirdemo.retrieve.zero_shot:Sum",
         "union": "cirdemo.retrieve.textual:DescriptionComposer",
+        "enhanced": "cirdemo.retrieve.textual:DescriptionComposer",
         "intersection": "cirdemo.retrieve.textual:DescriptionComposer",
         "cot": "cirdemo.retrieve.learned:CotComposer",
+        "cot_direct": "cirdemo.retrieve.learned:DirectComposer",
     },
 )
-MODES = ("union", "intersection")  # methods that write a description of the same name
+MODES = ("union", "enhanced", "intersection")  # methods that write a description of the same name
+COT = ("cot", "cot_direct")  # methods of the adapter `cot`
 DATASETS = Registry(
     "dataset",
     {
@@ -222,7 +225,7 @@ class _Builder:
             if name in MODES:
                 writer = load("cirdemo.describe:MLLMWriter")(self.mllm.get())
                 composer: Composer = kind(name, writer, encoder)
-            elif name == "cot":
+            elif name in COT:
                 self._require("cot")
                 reasoner = load("cirdemo.reason:Reasoner")(self.mllm.get())
                 composer = kind(reasoner, space=encoder.space)
@@ -230,7 +233,9 @@ class _Builder:
                 composer = kind(encoder)
             return composer
 
-        roles = {"cot": ("encoder", "mllm", "cot")} | dict.fromkeys(MODES, ("encoder", "mllm"))
+        roles = dict.fromkeys(COT, ("encoder", "mllm", "cot")) | dict.fromkeys(
+            MODES, ("encoder", "mllm")
+        )
         needs = roles.get(name, ("encoder",))
         return Part(make, lambda: next(filter(None, map(self._missing, needs)), None))
 

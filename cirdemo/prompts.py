@@ -22,12 +22,15 @@ MODIFICATION = "Modification: {text}."
 DESCRIBE: dict[Mode, str] = {
     "union": "Describe the target in one sentence: everything the reference shows, "
     "with the modification done.",
+    "enhanced": "Describe the target in one sentence: what the modification is about, "
+    "and the place or the look that the reference shows.",
     "intersection": "Describe the target in one short sentence: only what the modification is "
     "about, nothing else of the reference.",
 }
 NEXT = "Describe the next picture in one sentence."
 JUDGE = "Wanted: {wanted}. Does the next picture show the target? Answer Yes or No."
 REASON = "Think first, then conclude. Write caption, reasoning and conclusion."
+DIRECT = "Conclude at once. Write only the embedding."
 EMBED = "<emb>"
 RATIONALE = "caption: {caption} reasoning: {reasoning} conclusion: {conclusion}"
 
@@ -53,6 +56,11 @@ def reason_prompt(modification: str) -> str:
     return f"{MODIFICATION.format(text=modification)} {REASON}"
 
 
+def direct_prompt(modification: str) -> str:
+    """What the reasoner is asked when it is to leave the rationale out."""
+    return f"{MODIFICATION.format(text=modification)} {DIRECT}"
+
+
 def parse_rationale(text: str) -> Rationale:
     """The three steps of a written rationale; a step that was not written is empty."""
     match = _RATIONALE.search(text.replace(EMBED, " "))
@@ -62,5 +70,5 @@ def parse_rationale(text: str) -> Rationale:
 
 def prompt_hash() -> str:
     """Identity of the prompts, stored with caches and exports."""
-    parts = (CAPTION, MODIFICATION, *DESCRIBE.values(), NEXT, JUDGE, REASON, RATIONALE)
+    parts = (CAPTION, MODIFICATION, *DESCRIBE.values(), NEXT, JUDGE, REASON, DIRECT, RATIONALE)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

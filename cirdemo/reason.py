@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from cirdemo.prompts import parse_rationale, reason_prompt
+from cirdemo.prompts import direct_prompt, parse_rationale, reason_prompt
 from cirdemo.types import Query, Rationale
 
 if TYPE_CHECKING:
@@ -38,3 +38,10 @@ class Reasoner:
         ]
         texts, vectors = self.mllm.reason(turns)
         return [(parse_rationale(t), v) for t, v in zip(texts, vectors, strict=True)]
+
+    def embed_many(self, queries: Sequence[Query]) -> np.ndarray:
+        """Query vectors (Q, D) of a batch, read off at once with no rationale."""
+        turns: list[list[Image.Image | str]] = [
+            [q.reference, direct_prompt(q.modification)] for q in queries
+        ]
+        return self.mllm.embed(turns)

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 ImageId = str
-Mode = Literal["union", "intersection"]
+Mode = Literal["union", "enhanced", "intersection"]  # from all of the reference to its core
 CueStatus = Literal["kept", "dropped", "added", "changed"]
 
 
@@ -182,6 +182,7 @@ class Triplet:
     subset_ids: tuple[ImageId, ...] = ()
     kind: str = ""
     union: str = ""  # true union description, "" where unknown
+    enhanced: str = ""  # true enhanced description, "" where unknown
     intersection: str = ""  # true intersection description, "" where unknown
     conclusion: str = ""  # what a rationale should conclude, "" where unknown
 
@@ -236,6 +237,16 @@ class Composer(Protocol):
 
     def compose(self, query: Query) -> Composed:
         """The query vector."""
+
+
+class Fusion(Protocol):
+    """A coarse method that makes one list out of the lists of other methods."""
+
+    name: str
+    members: tuple[str, ...]  # the methods whose lists it takes
+
+    def fuse(self, scores: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Scores (N,) of the gallery's pictures from each member's scores (N,)."""
 
 
 class Reranker(Protocol):

@@ -48,7 +48,7 @@ def _train(home, name, **options):
 
 @pytest.mark.usefixtures("short")
 def test_every_recipe_writes_what_the_app_loads(home):
-    for name in ("encoder", "mllm", "judge", "cot"):
+    for name in ("encoder", "vision", "mllm", "judge", "cot"):
         report, meta = _train(home, name, seed=3)
         assert (report["recipe"], report["seed"], report["out"]) == (name, 3, str(home / name))
         assert report["training"]["steps"] >= 1

@@ -287,6 +287,22 @@ class VisionLanguageModel:
         unit = torch.nn.functional.normalize(vectors.float(), dim=1)
         return texts, unit.numpy()
 
+    def embed(self, turns: Sequence[Sequence[Part]], *, adapter: str = "cot") -> np.ndarray:
+        """The state at an `<emb>` that is put where the answer would begin, projected.
+
+        Returns:
+            Vectors (N, D) float32 with unit norm.
+        """
+        emb = self.processor.tokenizer.convert_tokens_to_ids(prompts.EMBED)
+        inputs = self._inputs(turns)
+        rows = len(inputs["input_ids"])
+        for key, value in (("input_ids", emb), ("attention_mask", 1), ("mm_token_type_ids", 0)):
+            inputs[key] = torch.cat([inputs[key], inputs[key].new_full((rows, 1), value)], 1)
+        with self._using(adapter), torch.inference_mode():
+            states = self._core().model(**inputs).last_hidden_state  # (N, T, hidden)
+            vectors = states[:, -1] @ self._projection(adapter).T
+        return torch.nn.functional.normalize(vectors.float(), dim=1).numpy()
+
     def _projection(self, adapter: str) -> Tensor:
         """(D, hidden) of the adapter's folder."""
         path = self.adapters[adapter] / PROJECTION

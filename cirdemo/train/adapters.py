@@ -8,13 +8,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
-from safetensors.torch import save_file
+from peft import (
+    LoraConfig,
+    PeftModel,
+    get_peft_model,
+    get_peft_model_state_dict,
+    set_peft_model_state_dict,
+)
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
 from cirdemo import prompts
-from cirdemo.data.drawn import queries, reasoning
+from cirdemo.data.drawn import impossible, queries, reasoning
 from cirdemo.models import qwen
 from cirdemo.models.mllm import PROJECTION
 from cirdemo.train.chat import Turns, answer_loss, states
@@ -36,6 +42,7 @@ class JudgeRecipe:
     wardrobe: float = 0.25
     told: float = 0.9  # share of queries with the stage-1 description in the prompt
     misled: float = 0.05  # share whose description is another query's
+    impossible: float = 0.1  # share of queries that nothing satisfies
     list_weight: float = 0.5  # softmax over a query's candidates beside the Yes/No loss
     why_weight: float = 0.5  # of naming what differs, written behind the verdict
     easy: float = 0.9  # share of random wrong pictures at the start ...
@@ -59,18 +66,23 @@ class CotRecipe:
     lr: float = 2e-3
 
 
-def with_lora(model: Any, name: str, rank: int, alpha: int) -> PeftModel:
-    """The model with a fresh adapter on every projection of its language model."""
+def with_lora(model: Any, name: str, rank: int, alpha: int, start: Path | None = None) -> PeftModel:
+    """The model with an adapter on every projection of its language model.
+
+    Fresh, or with the weights of the adapter in a folder, of the same rank.
+    """
     config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=TARGETS)
-    return get_peft_model(model, config, adapter_name=name)
+    tuned = get_peft_model(model, config, adapter_name=name)
+    if start is not None:
+        weights = load_file(start / "adapter_model.safetensors")
+        set_peft_model_state_dict(tuned, weights, adapter_name=name)
+    return tuned
 
 
 def save_adapter(
     model: PeftModel, name: str, folder: Path, projection: nn.Linear | None = None
 ) -> None:
     """A folder that PeftModel loads; half precision."""
-    from peft import get_peft_model_state_dict
-
     folder.mkdir(parents=True, exist_ok=True)
     weights = get_peft_model_state_dict(model, adapter_name=name)
     weights = {k: v.detach().to(torch.bfloat16).contiguous() for k, v in weights.items()}
@@ -113,32 +125,47 @@ class JudgeTrainer:
         pool, base = drawn.pool, self.stream.base[world]
         asked = pool.asked[number]
         hits = set(drawn.targets[number])
+        odd = self._impossible(pool, asked) if rng.random() < r.impossible else None
         draw = rng.random()
         about = asked if draw >= r.misled else pool.asked[rng.randrange(len(pool.asked))]
-        wanted = queries.describe(pool, about)[1] if draw < r.told else ""
-        right = rng.sample(sorted(hits), min(len(hits), rng.choice((1, 1, 2, 3))))
+        if odd is not None:  # what a careless reader makes of it
+            about = queries.Asked(asked.reference, odd.like, ())
+        wanted = queries.describe(pool, about)["intersection"] if draw < r.told else ""
+        shown = self._shown(world, number, hits)
+        t = self.turns
+        prompt = prompts.judge_prompt(odd.text if odd else asked.edit.text, wanted)
+        tree = [t.reference(base + asked.reference), t.text(prompt, 0)]
+        tails = []
+        for i in shown:
+            why = None if i in hits else reasoning.mismatch(pool, asked, i)
+            segment, tail = t.candidate(base + i, 1, odd.why if odd else why)
+            tree.append(segment)
+            tails.append(tail)
+        return tree, [float(i in hits and odd is None) for i in shown], tails
+
+    def _impossible(self, pool: queries.Pool, asked: queries.Asked) -> impossible.Impossible | None:
+        rng = self.stream.rng
+        content = pool.contents[asked.reference]
+        return impossible.sample(content, rng.choice(impossible.KINDS), rng, test=False)
+
+    def _shown(self, world: str, number: int, hits: set[int]) -> list[int]:
+        """Targets, near misses, mined negatives and random pictures, shuffled."""
+        r, rng, drawn = self.recipe, self.stream.rng, self.stream.pools[world]
+        asked = drawn.pool.asked[number]
+        shown = rng.sample(sorted(hits), min(len(hits), rng.choice((1, 1, 2, 3))))
         near = [i for i in asked.near if i not in hits]
         mined = [int(i) for i in self.hard[world][number] if int(i) not in hits]
         first = asked.reference // queries.FAMILY_PICTURES * queries.FAMILY_PICTURES
         family = [i for i in range(first, first + queries.FAMILY_PICTURES) if i not in hits]
         share = r.easy_final + (r.easy - r.easy_final) * 0.5 ** (self.steps / r.easy_half_life)
-        shown = list(right)
         while len(shown) < r.candidates:
             source = rng.choice((near or mined, mined, mined, family))
-            i = rng.randrange(len(pool.contents)) if rng.random() < share else rng.choice(source)
+            easy = rng.random() < share
+            i = rng.randrange(len(drawn.pictures)) if easy else rng.choice(source)
             if i not in hits and i not in shown:
                 shown.append(i)
         rng.shuffle(shown)
-        t = self.turns
-        prompt = prompts.judge_prompt(asked.edit.text, wanted)
-        tree = [t.reference(base + asked.reference), t.text(prompt, 0)]
-        tails = []
-        for i in shown:
-            why = None if i in hits else reasoning.mismatch(pool, asked, i)
-            segment, tail = t.candidate(base + i, 1, why)
-            tree.append(segment)
-            tails.append(tail)
-        return tree, [float(i in hits) for i in shown], tails
+        return shown
 
     def step(self) -> dict[str, Tensor]:
         """One batch."""
@@ -170,7 +197,10 @@ class JudgeTrainer:
 
 
 class CotTrainer:
-    """Rationale tokens and the `<emb>` state: lambda_txt * CE + lambda_Info * InfoNCE."""
+    """Rationale tokens and the `<emb>` state: lambda_txt * CE + lambda_Info * InfoNCE.
+
+    A second branch answers with `<emb>` at once, so that what the reasoning adds can be measured.
+    """
 
     def __init__(
         self,
@@ -204,28 +234,35 @@ class CotTrainer:
             text = prompts.RATIONALE.format(
                 caption=true.caption, reasoning=true.reasoning, conclusion=true.conclusion
             )
-            reference = self.turns.reference(self.stream.base[world] + asked.reference)
-            prompt = prompts.reason_prompt(asked.edit.text)
-            trees.append([reference, self.turns.say(prompt, f"{text} {prompts.EMBED}", 0)])
+            t, said = self.turns, asked.edit.text
+            trees.append(
+                [
+                    t.reference(self.stream.base[world] + asked.reference),
+                    t.say(prompts.reason_prompt(said), f"{text} {prompts.EMBED}", 0),
+                    t.say(prompts.direct_prompt(said), prompts.EMBED, 0),
+                ]
+            )
         packed = self.turns.pack(trees)
         hidden = states(
             self.core.model.language_model, packed, self.features[packed.pictures], self.forward
         )
         text_loss, right = answer_loss(hidden, self.core.lm_head, packed)
-        emb = hidden[[tree[1] - 1 for tree in packed.ends]]  # before <|im_end|>
+        # before <|im_end|>: of the rationales, then of the direct answers
+        emb = hidden[[tree[branch] - 1 for branch in (1, 2) for tree in packed.ends]]
         vectors = functional.normalize(self.projection(emb).float(), dim=1)
         rows = [rng.randrange(len(drawn.pictures)) for _ in range(r.negatives)]
         for number in numbers:
             rows += [*drawn.targets[number][:3], *drawn.pool.asked[number].near]
         rows = sorted(set(rows))
-        scores = vectors @ self.gallery[world][rows].T / r.temperature  # (queries, pictures)
+        scores = vectors @ self.gallery[world][rows].T / r.temperature  # (2 queries, pictures)
         where = {row: i for i, row in enumerate(rows)}
         positive = torch.zeros_like(scores, dtype=torch.bool)
         for q, number in enumerate(numbers):
             for row in drawn.targets[number]:
                 if row in where:
-                    positive[q, where[row]] = True
+                    positive[[q, q + len(numbers)], where[row]] = True
         hit = scores.masked_fill(~positive, float("-inf")).logsumexp(1)
-        info = (scores.logsumexp(1) - hit).mean()
+        thought, direct = (scores.logsumexp(1) - hit).view(2, -1).mean(1)
+        info = (thought + direct) / 2
         loss = r.text_weight * text_loss + r.info_weight * info
-        return {"loss": loss, "text": text_loss, "right": right, "info": info}
+        return {"loss": loss, "text": text_loss, "right": right, "info": thought, "direct": direct}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast
 
@@ -101,17 +100,3 @@ def answer_loss(hidden: Tensor, output: nn.Module, packed: Packed) -> tuple[Tens
     wanted = labels[there]
     loss = nn.functional.cross_entropy(logits, wanted)
     return loss, (logits.argmax(1) == wanted).float().mean().detach()
-
-
-@torch.no_grad()
-def feature_table(visual: nn.Module, pixels, batch: int = 128) -> Tensor:
-    """Picture tokens (N, tokens, D) in bf16 of all pictures; `pixels.rows` gives uint8 ones."""
-    from cirdemo.models.qwen import batched_vision, to_patches
-
-    out = []
-    for start in range(0, pixels.count, batch):
-        x = torch.from_numpy(pixels.rows(start, start + batch)).permute(0, 3, 1, 2).float()
-        with torch.autocast("cpu", torch.bfloat16):
-            _, merged = batched_vision(visual, to_patches(x / 127.5 - 1), (GRID, GRID))
-        out.append(merged.to(torch.bfloat16))
-    return torch.cat(out)

@@ -1,4 +1,4 @@
-"""One training loop for every recipe: bf16 autocast, a schedule over the time budget, resumable."""
+"""One training loop for every recipe: a schedule over the time budget, resumable."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from cirdemo.train.precision import Muon, autocast, fast_dtype
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +48,8 @@ def rate(share: float, schedule: Schedule) -> float:
 class Optimizers:
     """Muon for the matrices inside a network, AdamW for embeddings, heads, norms and biases.
 
-    Muon (Jordan et al., 2024) orthogonalises each matrix's update; with `match_rms_adamw` both
-    share one learning rate. From scratch it needed far fewer pictures than AdamW alone.
+    Muon (Jordan et al., 2024) orthogonalises each matrix's update; scaled to the size of AdamW's,
+    both share one learning rate. From scratch it needed far fewer pictures than AdamW alone.
     """
 
     def __init__(self, named: list[tuple[str, nn.Parameter]], schedule: Schedule) -> None:
@@ -61,14 +63,7 @@ class Optimizers:
                 (matrices if inner else rest).append(p)
         self.parts: list[torch.optim.Optimizer] = []
         if matrices:
-            self.parts.append(
-                torch.optim.Muon(
-                    matrices,
-                    lr=schedule.lr,
-                    weight_decay=schedule.weight_decay,
-                    adjust_lr_fn="match_rms_adamw",
-                )
-            )
+            self.parts.append(Muon(matrices, lr=schedule.lr, weight_decay=schedule.weight_decay))
         if rest:
             self.parts.append(
                 torch.optim.AdamW(
@@ -147,7 +142,7 @@ def fit(
 
     try:
         while used < schedule.seconds:
-            with torch.autocast("cpu", torch.bfloat16):
+            with autocast():
                 losses = step()
             losses["loss"].backward()
             nn.utils.clip_grad_norm_([p for _, p in named if p.grad is not None], schedule.clip)
@@ -180,6 +175,7 @@ def write_meta(folder: Path, recipe: Any, **facts: Any) -> None:
             "processor": platform.machine(),
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
+            "number_format": str(fast_dtype()).removeprefix("torch."),
             "torch": torch.__version__,
             "python": platform.python_version(),
         },

@@ -36,7 +36,7 @@ SHARD = "9MB"  # a plain push to a Space takes files up to 10 MB
 class MllmRecipe:
     """Settings of the language model's training; all of them our choice."""
 
-    batch: int = 32  # queries; each gives four answers
+    batch: int = 32  # queries; each gives five answers
     wardrobe: float = 0.25  # share of wardrobe queries
     lr: float = 1.5e-3
 
@@ -47,6 +47,26 @@ def fresh(seed: int) -> tuple[Qwen2_5_VLForConditionalGeneration, PreTrainedToke
     tokenizer = vocabulary.chat_tokenizer()
     special = {n: tokenizer.convert_tokens_to_ids(f"<|{n}|>") for n in SPECIAL}
     return qwen.small_model(qwen.small_config(len(tokenizer), special)), tokenizer
+
+
+def continued(folder: Path) -> tuple[Qwen2_5_VLForConditionalGeneration, PreTrainedTokenizerFast]:
+    """Model with the weights of an earlier training, under the words of today.
+
+    A word that the earlier tokenizer lacks starts from a fresh embedding.
+    """
+    old = Qwen2_5_VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    known = PreTrainedTokenizerFast.from_pretrained(folder).get_vocab()
+    model, tokenizer = fresh(0)
+    weights = old.state_dict()
+    table = model.get_input_embeddings().weight.detach().clone()  # (vocabulary, D)
+    before = old.get_input_embeddings().weight.detach()
+    for word, row in tokenizer.get_vocab().items():
+        if word in known:
+            table[row] = before[known[word]]
+    for name in [n for n, w in weights.items() if w.shape == before.shape]:
+        weights[name] = table
+    model.load_state_dict(weights)
+    return model, tokenizer
 
 
 def save(
@@ -118,10 +138,10 @@ class MllmTrainer:
         self.forward = qwen.language_states
 
     def tree(self, world: str, number: int) -> list[Segment]:
-        """Four turns about one query as branches of one tree."""
+        """Five turns about one query as branches of one tree."""
         pool = self.stream.pools[world].pool
         asked, base = pool.asked[number], self.stream.base[world]
-        union, intersection = queries.describe(pool, asked)
+        wanted = queries.describe(pool, asked)
         other = self.stream.family(world, asked.reference)
         t = self.turns
         from cirdemo import prompts
@@ -130,8 +150,7 @@ class MllmTrainer:
             t.reference(base + asked.reference),
             t.say(prompts.CAPTION, pool.caption(asked.reference), 0),
             t.modification(asked.edit.text, 0),
-            t.describe("union", union, 2),
-            t.describe("intersection", intersection, 2),
+            *(t.describe(mode, text, 2) for mode, text in wanted.items()),
             t.next_picture(base + other, pool.caption(other), 2),
         ]
 

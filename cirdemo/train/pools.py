@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from cirdemo.data.drawn import galleries, queries
 from cirdemo.data.drawn.paint.canvas import Box
 
 IMAGE_SIZE = 128  # pixels a side, the input size of the embedded models
+DRAWN_AT_ONCE = 2000  # pictures between two points from which drawing can go on
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,17 +41,32 @@ def drawn_pool(
     cache: Path,
     progress: Callable[[int, int], None] | None = None,
 ) -> DrawnPool:
-    """A training pool of so many families of ten pictures; drawn if the cache lacks it."""
+    """A training pool of so many families of ten pictures; drawn if the cache lacks it.
+
+    Drawing that was stopped goes on where it ended: boxes are appended after their pictures.
+    """
     pool = queries.make_pool(world, ("train",) * families, seed)
+    cache.mkdir(parents=True, exist_ok=True)
     stem = cache / f"{world}-{families}-{seed}"
-    pixels, boxes_file = stem.with_suffix(".npy"), stem.with_suffix(".json")
-    if not (pixels.exists() and boxes_file.exists()):
-        cache.mkdir(parents=True, exist_ok=True)
-        pictures, boxes = galleries.paint_pool(pool, seed, IMAGE_SIZE, progress)
-        part = stem.with_suffix(f".{os.getpid()}.npy")
-        np.save(part, pictures)
-        boxes_file.write_text(json.dumps(boxes))
-        part.replace(pixels)
+    pixels, boxes_file = stem.with_suffix(".npy"), stem.with_suffix(".jsonl")
+    shape = (len(pool.contents), IMAGE_SIZE, IMAGE_SIZE, 3)
+    if not pixels.exists():
+        boxes_file.unlink(missing_ok=True)
+        np.lib.format.open_memmap(pixels, "w+", np.uint8, shape).flush()
+    lines = boxes_file.read_text().splitlines(keepends=True) if boxes_file.exists() else []
+    if lines and not lines[-1].endswith("\n"):  # cut short while it was written
+        boxes_file.write_text("".join(lines := lines[:-1]))
+    if len(lines) < len(pool.contents):
+        canvas = np.load(pixels, mmap_mode="r+")
+        for start in range(len(lines), len(pool.contents), DRAWN_AT_ONCE):
+            count = min(DRAWN_AT_ONCE, len(pool.contents) - start)
+            pictures, boxes = galleries.paint_pool(pool, seed, IMAGE_SIZE, start, count)
+            canvas[start : start + count] = pictures
+            canvas.flush()
+            with boxes_file.open("a") as file:
+                file.writelines(json.dumps(named) + "\n" for named in boxes)
+            if progress:
+                progress(start + count, len(pool.contents))
+        lines = boxes_file.read_text().splitlines()
     pictures = np.load(pixels, mmap_mode="r")
-    boxes = json.loads(boxes_file.read_text())
-    return DrawnPool(pool, pictures, boxes, queries.targets(pool))
+    return DrawnPool(pool, pictures, [json.loads(line) for line in lines], queries.targets(pool))

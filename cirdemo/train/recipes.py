@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +21,27 @@ from cirdemo.train import pools
 from cirdemo.train.batches import Pictures
 from cirdemo.train.compiled import compiled
 from cirdemo.train.fit import Schedule, fit, write_meta
+from cirdemo.train.precision import autocast
 from cirdemo.types import MissingCheckpoint
 
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
-FAMILIES = {"fables": 4000, "wardrobe": 1500}  # of ten pictures each, at a full budget
+FAMILIES = {"fables": 8000, "wardrobe": 2000}  # of ten pictures each, at a full budget
 FULL_BUDGET = 1200.0  # seconds from which all families are drawn; shorter runs draw a share
 FEWEST = 40  # families of each world in the shortest run
 POOL_SEED = 1
-VISION_SHARE = 0.4  # of the language model's budget that its vision tower gets
+VISION_SHARE = 0.6  # of the language model's budget that its vision tower gets
 CHUNK = 250  # pictures encoded at once
 SEEN = 1500  # pictures of each world that say what is familiar
 HARD = 100  # coarse candidates a query's negatives are drawn from
-SECONDS = {"encoder": 2400.0, "mllm": 3400.0, "judge": 1200.0, "cot": 1200.0}
+SECONDS = {
+    "encoder": 2400.0,
+    "vision": 2400.0,
+    "mllm": 3400.0,
+    "judge": 1200.0,
+    "cot": 1200.0,
+}
 
 
 def run(
@@ -44,16 +52,18 @@ def run(
     out: Path | str | None = None,
     cache: Path | None = None,
     base: Path | None = None,
+    start: Path | None = None,
 ) -> dict[str, Any]:
     """Train one recipe and write a loadable checkpoint.
 
     Args:
-        name: encoder, mllm, judge or cot.
+        name: A name of `RECIPES`.
         seconds: Wall-clock budget of the training itself; drawing pictures comes before it.
         seed: Of weights and batches.
         out: Folder of the checkpoint; default `runs/NAME`.
         cache: Where drawn pictures and resumable states are kept.
         base: Folder with `encoder` and `mllm` that adapters build on.
+        start: Folder with weights of the same kind to go on from, in place of fresh ones.
 
     Raises:
         UnknownName: No such recipe.
@@ -74,11 +84,37 @@ def run(
     }
     base = base or ROOT / "checkpoints" / "embedded"
     state = cache / "train" / f"{name}-{seed}"
-    facts = RECIPES[name](drawn, budget, seed, folder, base, state)
+    job = Job(drawn, budget, seed, folder, base, state, start)
+    facts = RECIPES[name](job)
     if "stopped" not in facts["training"]:
         for path in state.parent.glob(f"{state.name}*.pt"):  # done: the next run starts afresh
             path.unlink()
     return {"recipe": name, "out": str(folder), "seed": seed, **facts}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a recipe is to do."""
+
+    drawn: dict[str, pools.DrawnPool]
+    seconds: float
+    seed: int
+    out: Path  # folder of the checkpoint
+    base: Path  # folder with the models that it builds on
+    state: Path  # stem of the resumable state
+    start: Path | None  # folder with weights to go on from
+
+    def schedule(self, lr: float, share: float = 1.0, **settings: Any) -> Schedule:
+        """A schedule over a share of the budget."""
+        return Schedule(seconds=self.seconds * share, lr=lr, **settings)
+
+    def done(self, recipe: Any, facts: dict[str, float]) -> dict[str, Any]:
+        """Write `meta.json`; what `run` reports."""
+        started = {"started_from": str(self.start)} if self.start else {}
+        write_meta(
+            self.out, recipe, seed=self.seed, data=_data(self.drawn), training=facts, **started
+        )
+        return {"training": facts}
 
 
 def _drawing(world: str) -> Callable[[int, int], None]:
@@ -100,29 +136,27 @@ def _data(drawn: dict[str, pools.DrawnPool]) -> dict[str, Any]:
     }
 
 
-def _done(
-    folder: Path, recipe: Any, facts: dict[str, float], drawn: Any, seed: int
-) -> dict[str, Any]:
-    write_meta(folder, recipe, seed=seed, data=_data(drawn), training=facts)
-    return {"training": facts}
-
-
 # --- encoder ------------------------------------------------------------------------------
 
 
-def _encoder(drawn: Any, seconds: float, seed: int, out: Path, base: Path, state: Path) -> Any:
+def _encoder(job: Job) -> Any:
     from cirdemo.train import encoder
 
     recipe = encoder.EncoderRecipe()
-    trainer = encoder.EncoderTrainer(Pictures(list(drawn.values())), recipe, seed)
+    trainer = encoder.EncoderTrainer(Pictures(list(job.drawn.values())), recipe, job.seed)
+    if job.start:
+        trainer.model.load_state_dict(_encoder_at(job.start)[0].state_dict())
     trainer.images = compiled(encoder.image_tower)
     trainer.written = compiled(encoder.text_tower)
-    schedule = Schedule(seconds=seconds, lr=recipe.lr)
     facts = fit(
-        trainer.modules, trainer.step, schedule, state.with_suffix(".pt"), lambda: trainer.save(out)
+        trainer.modules,
+        trainer.step,
+        job.schedule(recipe.lr),
+        job.state.with_suffix(".pt"),
+        lambda: trainer.save(job.out),
     )
-    familiar_pictures(trainer.model.visual, drawn).save(out)
-    return _done(out, recipe, facts, drawn, seed)
+    familiar_pictures(trainer.model.visual, job.drawn).save(job.out)
+    return job.done(recipe, facts)
 
 
 def familiar_pictures(visual: torch.nn.Module, drawn: dict[str, pools.DrawnPool]) -> Familiar:
@@ -147,7 +181,7 @@ def features(visual: torch.nn.Module, drawn: dict[str, pools.DrawnPool]) -> Tens
 
     look = compiled(tokens)
     out = []
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), autocast():
         for pool in drawn.values():
             for start in range(0, len(pool.pictures), CHUNK):
                 pixels = torch.from_numpy(np.array(pool.pictures[start : start + CHUNK]))
@@ -155,32 +189,56 @@ def features(visual: torch.nn.Module, drawn: dict[str, pools.DrawnPool]) -> Tens
     return torch.cat(out)
 
 
-def _mllm(drawn: Any, seconds: float, seed: int, out: Path, base: Path, state: Path) -> Any:
+def _see(job: Job, model: Any, tokenizer: Any, share: float) -> tuple[Any, dict[str, float]]:
+    """Train the vision tower; its recipe and facts."""
     from cirdemo.train import mllm, vision
 
-    model, tokenizer = mllm.fresh(seed)
-    looking = vision.VisionRecipe()
-    eyes = vision.VisionTrainer(model.model.visual, Pictures(list(drawn.values())), looking, seed)
-    eyes.forward = compiled(qwen.batched_vision)
-    first = Schedule(seconds=seconds * VISION_SHARE, lr=looking.lr)
-    seen = fit(eyes.modules, eyes.step, first, state.with_suffix(".vision.pt"))
-    if "stopped" in seen:
-        mllm.save(model, tokenizer, out)
-        return _done(out, looking, seen, drawn, seed)
+    recipe = vision.VisionRecipe()
+    pictures = Pictures(list(job.drawn.values()))
+    visual = model.model.visual
+    trainer = vision.VisionTrainer(visual, pictures, recipe, job.seed, fresh=job.start is None)
+    trainer.forward = compiled(qwen.batched_vision)
+    return recipe, fit(
+        trainer.modules,
+        trainer.step,
+        job.schedule(recipe.lr, share),
+        job.state.with_suffix(".vision.pt"),
+        lambda: mllm.save(model, tokenizer, job.out),
+    )
+
+
+def _model(job: Job) -> tuple[Any, Any]:
+    from cirdemo.train import mllm
+
+    return mllm.continued(job.start) if job.start else mllm.fresh(job.seed)
+
+
+def _vision(job: Job) -> Any:
+    return job.done(*_see(job, *_model(job), 1.0))
+
+
+def _mllm(job: Job) -> Any:
+    """The vision tower, unless one to go on from is given, then the language model."""
+    from cirdemo.train import mllm
+
+    model, tokenizer = _model(job)
+    seen: dict[str, float] = {}
+    if job.start is None:
+        looking, seen = _see(job, model, tokenizer, VISION_SHARE)
+        if "stopped" in seen:
+            return job.done(looking, seen)
     recipe = mllm.MllmRecipe()
-    table = features(model.model.visual, drawn)
-    trainer = mllm.MllmTrainer(model, tokenizer, drawn, table, recipe, seed)
+    table = features(model.model.visual, job.drawn)
+    trainer = mllm.MllmTrainer(model, tokenizer, job.drawn, table, recipe, job.seed)
     trainer.forward = compiled(qwen.language_states)
-    second = Schedule(seconds=seconds * (1 - VISION_SHARE), lr=recipe.lr)
     facts = fit(
         trainer.modules,
         trainer.step,
-        second,
-        state.with_suffix(".pt"),
-        lambda: mllm.save(model, tokenizer, out),
+        job.schedule(recipe.lr, 1.0 if job.start else 1 - VISION_SHARE),
+        job.state.with_suffix(".pt"),
+        lambda: mllm.save(model, tokenizer, job.out),
     )
-    both = {**facts, **{f"vision_{k}": v for k, v in seen.items()}}
-    return _done(out, recipe, both, drawn, seed)
+    return job.done(recipe, {**facts, **{f"vision_{k}": v for k, v in seen.items()}})
 
 
 # --- adapters -----------------------------------------------------------------------------
@@ -199,11 +257,14 @@ def _base_model(base: Path) -> tuple[Any, Any]:
 
 
 def _dual_encoder(base: Path) -> Any:
+    return _encoder_at(base / "encoder")
+
+
+def _encoder_at(folder: Path) -> Any:
     import open_clip
 
     from cirdemo.models.encoders import open_model
 
-    folder = base / "encoder"
     if not folder.is_dir():
         raise MissingCheckpoint(
             f'No checkpoint "encoder" at {folder}. Train it with "python -m cirdemo train encoder".'
@@ -217,7 +278,7 @@ def gallery_vectors(encoder: Any, drawn: dict[str, pools.DrawnPool]) -> dict[str
     from cirdemo.train.encoder import image_tower
 
     out = {}
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    with torch.inference_mode(), autocast():
         for world, pool in drawn.items():
             rows = []
             for start in range(0, len(pool.pictures), CHUNK):
@@ -239,10 +300,12 @@ def hard_negatives(
     out = {}
     with torch.inference_mode():
         for world, pool in drawn.items():
-            texts = [queries.describe(pool.pool, asked)[1] for asked in pool.pool.asked]
+            texts = [
+                queries.describe(pool.pool, asked)["intersection"] for asked in pool.pool.asked
+            ]
             rows = []
             for start in range(0, len(texts), 500):
-                with torch.autocast("cpu", torch.bfloat16):
+                with autocast():
                     said = text_tower(encoder, tokenizer(texts[start : start + 500])).float()
                 scores = torch.nn.functional.normalize(said, dim=1) @ vectors[world].T
                 rows.append(scores.topk(min(HARD, scores.shape[1]), dim=1).indices.to(torch.int32))
@@ -250,51 +313,54 @@ def hard_negatives(
     return out
 
 
-def _judge(drawn: Any, seconds: float, seed: int, out: Path, base: Path, state: Path) -> Any:
+def _judge(job: Job) -> Any:
     from cirdemo.train import adapters
 
+    drawn, seed, out, base = job.drawn, job.seed, job.out, job.base
     recipe = adapters.JudgeRecipe()
     torch.manual_seed(seed)
     model, tokenizer = _base_model(base)
     encoder, words = _dual_encoder(base)
     hard = hard_negatives(encoder, words, drawn, gallery_vectors(encoder, drawn))
     table = features(model.model.visual, drawn)
-    tuned = adapters.with_lora(model, "judge", recipe.rank, recipe.alpha)
+    tuned = adapters.with_lora(model, "judge", recipe.rank, recipe.alpha, job.start)
     trainer = adapters.JudgeTrainer(tuned, tokenizer, drawn, table, hard, recipe, seed)
     trainer.forward = compiled(qwen.language_states)
     facts = fit(
         trainer.modules,
         trainer.step,
-        Schedule(seconds=seconds, lr=recipe.lr, weight_decay=0.0),
-        state.with_suffix(".pt"),
+        job.schedule(recipe.lr, weight_decay=0.0),
+        job.state.with_suffix(".pt"),
         lambda: adapters.save_adapter(tuned, "judge", out),
     )
-    return _done(out, recipe, facts, drawn, seed)
+    return job.done(recipe, facts)
 
 
-def _cot(drawn: Any, seconds: float, seed: int, out: Path, base: Path, state: Path) -> Any:
+def _cot(job: Job) -> Any:
     from cirdemo.train import adapters
 
+    drawn, seed, out, base = job.drawn, job.seed, job.out, job.base
     recipe = adapters.CotRecipe()
     torch.manual_seed(seed)
     model, tokenizer = _base_model(base)
     vectors = gallery_vectors(_dual_encoder(base)[0], drawn)
     table = features(model.model.visual, drawn)
-    tuned = adapters.with_lora(model, "cot", recipe.rank, recipe.alpha)
+    tuned = adapters.with_lora(model, "cot", recipe.rank, recipe.alpha, job.start)
     trainer = adapters.CotTrainer(tuned, tokenizer, drawn, table, vectors, recipe, seed)
     trainer.forward = compiled(qwen.language_states)
     facts = fit(
         trainer.modules,
         trainer.step,
-        Schedule(seconds=seconds, lr=recipe.lr, weight_decay=0.0, muon=False),
-        state.with_suffix(".pt"),
+        job.schedule(recipe.lr, weight_decay=0.0, muon=False),
+        job.state.with_suffix(".pt"),
         lambda: adapters.save_adapter(tuned, "cot", out, trainer.projection),
     )
-    return _done(out, recipe, facts, drawn, seed)
+    return job.done(recipe, facts)
 
 
-RECIPES: dict[str, Callable[..., dict[str, Any]]] = {
+RECIPES: dict[str, Callable[[Job], dict[str, Any]]] = {
     "encoder": _encoder,
+    "vision": _vision,
     "mllm": _mllm,
     "judge": _judge,
     "cot": _cot,

@@ -19,6 +19,7 @@ class VisionRecipe:
 
     batch: int = 128
     cell_weight: float = 1.0
+    heads_first: int = 40  # steps in which a tower that has been trained before stays as it is
     lr: float = 3e-3
 
 
@@ -26,13 +27,15 @@ class VisionTrainer:
     """Step of the attribute pretraining of a Qwen2.5-VL vision tower."""
 
     def __init__(
-        self, visual: nn.Module, pictures: Pictures, recipe: VisionRecipe, seed: int
+        self, visual: nn.Module, pictures: Pictures, recipe: VisionRecipe, seed: int, *, fresh: bool
     ) -> None:
+        """`fresh`: the tower has random weights; else fresh heads must not spoil it at first."""
         self.visual, self.pictures, self.recipe = visual, pictures, recipe
         self.rng = np.random.default_rng(seed)
         self.heads = AttributeHeads(256)
         self.modules = {"visual": visual, "heads": self.heads}
         self.forward = batched_vision  # a compiled version may replace it
+        self.frozen = 0 if fresh else recipe.heads_first
         place = grid_positions(GRID, GRID)
         self.order = place[:, 0] * GRID + place[:, 1]  # row-major index of each patch
 
@@ -40,7 +43,9 @@ class VisionTrainer:
         """One batch."""
         indices = self.rng.integers(len(self.pictures), size=self.recipe.batch)
         pixels, mirrored = self.pictures.batch(indices, self.rng)
-        patches, merged = self.forward(self.visual, to_patches(pixels), (GRID, GRID))
+        with torch.set_grad_enabled(self.frozen <= 0):
+            patches, merged = self.forward(self.visual, to_patches(pixels), (GRID, GRID))
+        self.frozen -= 1
         attributes, right = attribute_loss(
             self.heads(merged), self.pictures.labels[torch.from_numpy(indices)]
         )

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 from cirdemo import prompts
 from cirdemo.data.drawn import fables as f
-from cirdemo.data.drawn import phrases, reasoning
+from cirdemo.data.drawn import impossible, phrases, reasoning
 from cirdemo.data.drawn import wardrobe as w
 
 IMAGE_TOKENS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
@@ -77,7 +77,8 @@ def world_words() -> list[str]:
 def prompt_words() -> list[str]:
     """Words of the prompts and of the rationales."""
     texts = [prompts.CAPTION, prompts.MODIFICATION, *prompts.DESCRIBE.values(), prompts.NEXT]
-    texts += [prompts.JUDGE, prompts.REASON, prompts.RATIONALE, reasoning.PLAIN]
+    texts += [prompts.JUDGE, prompts.REASON, prompts.DIRECT, prompts.RATIONALE]
+    texts += [reasoning.PLAIN, impossible.NO_SUCH, impossible.NOT_BOTH]
     texts += ["user assistant system change leave out keep all the rest nothing count remove add"]
     return sorted(_split(re.sub(r"\{\w+\}", " ", t) for t in texts))
 

@@ -160,6 +160,7 @@ class DrawnDataset:
             subset_ids=lists["subset_ids"],
             kind=str(row.get("kind") or ""),
             union=str(row.get("union") or ""),
+            enhanced=str(row.get("enhanced") or ""),
             intersection=str(row.get("intersection") or ""),
             conclusion=str(row.get("conclusion") or ""),
         )

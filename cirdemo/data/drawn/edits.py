@@ -52,6 +52,12 @@ class Edit:
         """True union description."""
         return f.caption(self.target(scene))
 
+    def enhanced(self, scene: f.Scene) -> str:
+        """Between union and intersection: the subject, what is spoken of, and the place."""
+        subject = self.target(scene)
+        tail = f.surroundings_words(**{"setting": scene.setting, **self.spoken})
+        return f"{f.subject_words(subject.animals, subject.action)} {tail}"
+
     def intersection(self, scene: f.Scene) -> str:
         """True intersection description: the subject and what the edit speaks of."""
         subject = self.target(scene)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from cirdemo.data.drawn import phrases
 from cirdemo.data.drawn import wardrobe as w
 
+LOOK = ("colour", "pattern")  # what a garment is recognised by from afar
 COMPARATIVES = {
     1: {"length": "longer", "sleeve": "longer"},
     -1: {"length": "shorter", "sleeve": "shorter"},
@@ -31,6 +32,11 @@ class GarmentEdit:
         """True union description: the whole garment with the edit done."""
         return w.caption(self.wanted)
 
+    def enhanced(self) -> str:
+        """Between union and intersection: what the edit speaks of, and the look (LOOK)."""
+        kept = {a: getattr(self.wanted, a) for a in w.ATTRIBUTES if a in (*LOOK, *self.changed)}
+        return w.garment_words(self.wanted.category, **kept)
+
     def intersection(self) -> str:
         """True intersection description: the category and what the edit speaks of."""
         return w.garment_words(
@@ -52,7 +58,8 @@ def _slots(kind: str, old: str, new: str) -> dict[str, str]:
     return {"d": w.DETAIL_WORDS.get(new, "")}
 
 
-def _one(garment: w.Garment, kind: str, rng: random.Random, test: bool) -> GarmentEdit | None:
+def one_edit(garment: w.Garment, kind: str, rng: random.Random, test: bool) -> GarmentEdit | None:
+    """An edit of one attribute, of any split, or None where the kind does not fit."""
     if kind == "comparison":
         attribute = rng.choice(("length", "sleeve"))
         values = w.ATTRIBUTES[attribute]
@@ -85,16 +92,16 @@ def sample_edit(garment: w.Garment, rng: random.Random, split: w.Split) -> Garme
     """Two captions joined by 'and', as FashionIQ has them: two attributes, or one said twice."""
     kinds = sorted(phrases.WARDROBE)
     for _ in range(80):
-        first = _one(garment, rng.choice(kinds), rng, split == "test")
+        first = one_edit(garment, rng.choice(kinds), rng, split == "test")
         if first is None:
             continue
         if rng.random() < 0.3:  # both captions speak of the same attribute
-            second = _one(garment, first.kind, random.Random(rng.random()), split == "test")
+            second = one_edit(garment, first.kind, random.Random(rng.random()), split == "test")
             wanted, changed = first.wanted, first.changed
             if second is None or second.wanted != wanted or second.text == first.text:
                 continue
         else:
-            second = _one(first.wanted, rng.choice(kinds), rng, split == "test")
+            second = one_edit(first.wanted, rng.choice(kinds), rng, split == "test")
             if second is None or second.changed == first.changed:
                 continue
             wanted, changed = second.wanted, first.changed + second.changed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -43,18 +43,17 @@ def _paint_array(job: tuple[Any, int, int]) -> tuple[np.ndarray, dict[str, Box]]
 
 
 def paint_pool(
-    pool: queries.Pool, seed: int, size: int, progress: Callable[[int, int], None] | None = None
+    pool: queries.Pool, seed: int, size: int, start: int, count: int
 ) -> tuple[np.ndarray, list[dict[str, Box]]]:
-    """All pictures of a pool, (N, size, size, 3) uint8, and their boxes, drawn on all cores."""
-    jobs = [(c, seed * PICTURE_SEED_STRIDE + i, size) for i, c in enumerate(pool.contents)]
+    """Some pictures of a pool, (count, size, size, 3) uint8, with boxes, drawn on all cores."""
+    some = pool.contents[start : start + count]
+    jobs = [(c, seed * PICTURE_SEED_STRIDE + i, size) for i, c in enumerate(some, start)]
     out = np.empty((len(jobs), size, size, 3), np.uint8)
     boxes: list[dict[str, Box]] = []
     with ProcessPoolExecutor(os.cpu_count()) as workers:
-        for i, (array, named) in enumerate(workers.map(_paint_array, jobs, chunksize=64)):
+        for i, (array, named) in enumerate(workers.map(_paint_array, jobs, chunksize=50)):
             out[i] = array
             boxes.append(named)
-            if progress and (i % 256 == 255 or i + 1 == len(jobs)):
-                progress(i + 1, len(jobs))
     return out, boxes
 
 
@@ -101,9 +100,15 @@ def draw_gallery(world: str, out: Path) -> dict[str, int]:
         _record(ids[i], pool.contents[i], pool.caption(i), boxes[i]) for i in range(len(ids))
     ]
     _write_lines(out / "records.jsonl", sorted(records, key=lambda r: str(r["id"])))
-    rows = []
+    asked = _asked(pool, ids, rng)
+    _write_lines(out / "queries.jsonl", asked)
+    return {"pictures": len(ids), "queries": len(asked)}
+
+
+def _asked(pool: queries.Pool, ids: list[str], rng: random.Random) -> list[dict[str, Any]]:
+    """A gallery's queries as they stand in its file."""
+    world, rows = pool.world, []
     for n, (query, hits) in enumerate(zip(pool.asked, queries.targets(pool), strict=True)):
-        union, intersection = queries.describe(pool, query)
         split = GALLERY_FAMILIES[world][query.reference // queries.FAMILY_PICTURES]
         rows.append(
             {
@@ -114,13 +119,11 @@ def draw_gallery(world: str, out: Path) -> dict[str, int]:
                 "target_ids": sorted(ids[i] for i in hits),
                 "subset_ids": [ids[i] for i in queries.subset(pool, query, hits, rng)],
                 "kind": query.edit.kind,
-                "union": union,
-                "intersection": intersection,
+                **queries.describe(pool, query),
                 "conclusion": reasoning.rationale(pool, query).conclusion,
             }
         )
-    _write_lines(out / "queries.jsonl", rows)
-    return {"pictures": len(ids), "queries": len(rows)}
+    return rows
 
 
 def draw_pictures(world: str, count: int, seed: int, out: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cirdemo.data.drawn import edits, edits_wardrobe, fables, wardrobe
+from cirdemo.types import Mode
 
 FAMILY_PICTURES = 10
 FAMILY_QUERIES = 5
@@ -191,12 +192,14 @@ def targets(pool: Pool) -> list[tuple[int, ...]]:
     return out
 
 
-def describe(pool: Pool, query: Asked) -> tuple[str, str]:
-    """True union and intersection descriptions of a query."""
-    if pool.world == "fables":
-        scene = pool.contents[query.reference]
-        return query.edit.union(scene), query.edit.intersection(scene)
-    return query.edit.union(), query.edit.intersection()
+def describe(pool: Pool, query: Asked) -> dict[Mode, str]:
+    """True descriptions of a query, by mode."""
+    told = (pool.contents[query.reference],) if pool.world == "fables" else ()
+    return {
+        "union": query.edit.union(*told),
+        "enhanced": query.edit.enhanced(*told),
+        "intersection": query.edit.intersection(*told),
+    }
 
 
 def subset(pool: Pool, query: Asked, hits: tuple[int, ...], rng: random.Random) -> tuple[int, ...]:

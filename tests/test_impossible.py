@@ -1,0 +1,57 @@
+"""Edits that nothing satisfies: they are impossible, said in the worlds' words, and varied."""
+
+import random
+
+import pytest
+
+from cirdemo.data.drawn import fables, impossible, queries
+from cirdemo.train import vocabulary
+
+
+@pytest.fixture(scope="module")
+def pools():
+    return {w: queries.make_pool(w, ("train",) * 30, 5) for w in ("fables", "wardrobe")}
+
+
+def _made(pool, kind, test=False):
+    rng = random.Random(3)
+    made = ((c, impossible.sample(c, kind, rng, test=test)) for c in pool.contents)
+    return [(c, m) for c, m in made if m is not None]
+
+
+def test_absent_names_an_animal_that_is_not_there(pools):
+    made = _made(pools["fables"], "absent")
+    assert len(made) > 0.8 * len(pools["fables"].contents)
+    for scene, odd in made:
+        noun = odd.why.removeprefix("there is no ")
+        assert noun in fables.SPECIES and noun not in {a.species for a in scene.animals}
+        assert f"the {noun}" in odd.text or f"the {fables.plural(noun)}" in odd.text
+        assert odd.text != odd.like.text
+
+
+def test_a_contradiction_asks_for_two_different_targets(pools):
+    for world, pool in pools.items():
+        made = _made(pool, "contradiction")
+        assert len(made) > 0.8 * len(pool.contents)
+        for _, odd in made:
+            assert odd.text.startswith(f"{odd.like.text} and ")
+        if world == "wardrobe":
+            assert _made(pool, "absent") == []
+
+
+def test_the_words_are_known_to_the_model(pools):
+    known = vocabulary.chat_tokenizer().get_vocab()
+    for world, kind in (
+        ("fables", "absent"),
+        ("fables", "contradiction"),
+        ("wardrobe", "contradiction"),
+    ):
+        for _, odd in _made(pools[world], kind, test=True):
+            for word in (*odd.text.split(), *odd.why.split()):
+                assert word in known, (word, odd.text)
+
+
+def test_training_uses_no_phrasing_of_test_alone(pools):
+    both = {k: {m.text for _, m in _made(pools["fables"], "absent", test=k)} for k in (False, True)}
+    assert any("please remove" in t or t.startswith("could ") for t in both[True])
+    assert not any("please remove" in t for t in both[False])
