@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any
 from cirdemo.engine import Engine
 from cirdemo.parts import Part, Parts
 from cirdemo.registry import Registry, load, unknown
-from cirdemo.types import CirError, Composer, Dataset, Encoder, MissingCheckpoint
+from cirdemo.types import (
+    BadInput,
+    CirError,
+    Composer,
+    Dataset,
+    Encoder,
+    MissingCheckpoint,
+    Reranker,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -95,16 +103,20 @@ class Settings:
     checkpoints: Path = ROOT / "checkpoints"  # <profile>/<part>/ with weights
     cache: Path = field(default_factory=_cache_home)  # vectors that had to be built here
     device: str = "cpu"  # a torch device
+    judge_prior: float | None = None  # share of targets among judged candidates, if known
     threads: int = 1  # of one operation; the command line, alone on a machine, takes every core
 
     def __post_init__(self) -> None:
-        """Reject a profile that does not exist.
+        """Reject what cannot be.
 
         Raises:
-            UnknownName: It is not among PROFILES.
+            UnknownName: The profile is not among PROFILES.
+            BadInput: The prior is no share.
         """
         if self.profile not in PROFILES:
             raise unknown("profile", self.profile, PROFILES)
+        if self.judge_prior is not None and not 0 < self.judge_prior < 1:
+            raise BadInput(f"The judge's prior must lie between 0 and 1, got {self.judge_prior}.")
 
     @classmethod
     def from_env(cls, **given: Any) -> Settings:
@@ -114,13 +126,19 @@ class Settings:
             CirError: A variable does not hold what it should.
         """
         found: dict[str, Any] = {}
-        for name in ("profile", "assets", "checkpoints", "cache", "device", "threads"):
+        for name in cls.__slots__:
             if text := os.environ.get(f"CIRDEMO_{name.upper()}"):
                 found[name] = Path(text) if name in ("assets", "checkpoints", "cache") else text
         if "threads" in found:
             if not str(found["threads"]).isdigit() or int(found["threads"]) < 1:
                 raise CirError(f"CIRDEMO_THREADS must be 1 or more, got {found['threads']!r}.")
             found["threads"] = int(found["threads"])
+        if "judge_prior" in found:
+            try:
+                found["judge_prior"] = float(found["judge_prior"])
+            except ValueError:
+                told = found["judge_prior"]
+                raise CirError(f"CIRDEMO_JUDGE_PRIOR must be a number, got {told!r}.") from None
         return cls(**(found | given))
 
 
@@ -165,7 +183,7 @@ class _Builder:
             galleries={n: Part(functools.partial(self._gallery, n, datasets[n])) for n in names},
             datasets=datasets,
             judge=Part(
-                lambda: load("cirdemo.rerank:YesNoJudge")(self.mllm.get()),
+                self._judge,
                 lambda: self._missing("mllm") or self._missing("judge"),
             ),
             captioner=Part(self._captioner, lambda: self._missing("mllm")),
@@ -217,6 +235,16 @@ class _Builder:
             source, adapters
         )
         return model
+
+    def _judge(self) -> Reranker:
+        tuned = "judge" in self.profile.adapters
+        folder = Path(self._source("judge")) if tuned else Path()
+        judge: Reranker = load("cirdemo.rerank:YesNoJudge")(
+            self.mllm.get(),
+            calibration=load("cirdemo.rerank:Calibration").load(folder) if tuned else None,
+            prior=self.settings.judge_prior,
+        )
+        return judge
 
     def _composer(self, name: str) -> Part[Composer]:
         def make() -> Composer:

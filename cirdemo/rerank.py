@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image
 
 from cirdemo.prompts import judge_prompt
@@ -12,6 +17,80 @@ from cirdemo.types import ImageId, Judgement, Query, Ranking, Reranked
 
 if TYPE_CHECKING:
     from cirdemo.models.mllm import VisionLanguageModel
+
+
+CALIBRATION = "calibration.json"
+NEWTON_STEPS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What makes P(Yes) a probability: fitted on validation, it changes no order.
+
+    Source: one temperature after Guo et al., "On Calibration of Modern Neural Networks", 2017; the
+        shift to another share of targets after Saerens et al., "Adjusting the outputs of a
+        classifier to new a priori probabilities", 2002.
+    """
+
+    temperature: float = 1.0  # divides the margin
+    prior_temperature: float = 1.0  # the same when the share of targets is told
+    rate: float = 0.5  # share of targets for which a margin of 0 means P(Yes) = 0.5
+
+    @classmethod
+    def load(cls, folder: Path) -> Calibration:
+        """The calibration beside a judge's weights; none leaves margins as they are."""
+        file = folder / CALIBRATION
+        if not file.is_file():
+            return cls()
+        told = json.loads(file.read_text(encoding="utf-8"))
+        return cls(**{k: float(told[k]) for k in cls.__slots__})
+
+    @classmethod
+    def fit(cls, margins: Sequence[float], labels: Sequence[bool]) -> Calibration:
+        """The least log-loss on judged candidates: margins (N,), whether each is a target (N,).
+
+        Raises:
+            ValueError: There is no target or nothing but targets.
+        """
+        x, y = np.asarray(margins, np.float64), np.asarray(labels, np.float64)
+        if not 0 < y.mean() < 1:
+            raise ValueError("calibration needs targets and others")
+        alone, _ = _logistic(x[:, None], y)
+        slope, shift = _logistic(np.stack([x, np.ones_like(x)], 1), y)
+        rate = _sigmoid(_logit(float(y.mean())) - shift)
+        return cls(temperature=1 / alone, prior_temperature=1 / slope, rate=rate)
+
+    def margin(self, raw: float, prior: float | None = None) -> float:
+        """The calibrated log-odds of a raw margin; `prior` is the share of targets, if known."""
+        if prior is None:
+            return raw / self.temperature
+        return raw / self.prior_temperature + _logit(prior) - _logit(self.rate)
+
+    def save(self, folder: Path, **facts: object) -> None:
+        """Write it beside the weights, with what it was fitted on."""
+        text = json.dumps({**asdict(self), **facts}, indent=1)
+        (folder / CALIBRATION).write_text(text + "\n", encoding="utf-8")
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def _logit(p: float) -> float:
+    return math.log(p / (1 - p))
+
+
+def _logistic(columns: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Weights of a logistic regression on (N, 1) or (N, 2) columns, by Newton's method."""
+    weights = np.zeros(columns.shape[1])
+    for _ in range(NEWTON_STEPS):
+        p = 1 / (1 + np.exp(-np.clip(columns @ weights, -30, 30)))  # (N,)
+        curve = columns.T @ (columns * (p * (1 - p))[:, None])
+        step = np.linalg.solve(curve + 1e-9 * np.eye(len(weights)), columns.T @ (y - p))
+        weights += step
+        if np.abs(step).max() < 1e-9:
+            break
+    return float(weights[0]), float(weights[1]) if len(weights) > 1 else 0.0
 
 
 class YesNoJudge:
@@ -22,10 +101,27 @@ class YesNoJudge:
     Differs: the stage-1 description stands in the prompt, which SETR's published text leaves open.
     """
 
-    def __init__(self, mllm: VisionLanguageModel, *, adapter: str | None = "judge") -> None:
-        """A judge; `adapter=None` asks the model untuned."""
+    def __init__(
+        self,
+        mllm: VisionLanguageModel,
+        *,
+        adapter: str | None = "judge",
+        calibration: Calibration | None = None,
+        prior: float | None = None,
+    ) -> None:
+        """A judge.
+
+        Args:
+            mllm: The language model.
+            adapter: Its LoRA adapter; None asks the model untuned.
+            calibration: What its margins mean.
+            prior: The share of targets among the candidates, where it is known: P(Yes) is then
+                corrected to it.
+        """
         self.mllm = mllm
         self.adapter = adapter
+        self.calibration = calibration or Calibration()
+        self.prior = prior
         self.identity = mllm.identity
 
     def judge(
@@ -36,8 +132,9 @@ class YesNoJudge:
         before: list[Image.Image | str] = [query.reference, asked]
         pictures = [image for _, image in candidates]
         verdicts = self.mllm.yes_no(before, pictures, adapter=self.adapter)
-        for (image_id, _), (probability, margin) in zip(candidates, verdicts, strict=True):
-            yield Judgement(image_id=image_id, yes_probability=probability, margin=margin)
+        for (image_id, _), (_, raw) in zip(candidates, verdicts, strict=True):
+            margin = self.calibration.margin(raw, self.prior)
+            yield Judgement(image_id=image_id, yes_probability=_sigmoid(margin), margin=margin)
 
 
 def reorder(

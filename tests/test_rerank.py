@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
+import pytest
 from PIL import Image
 
 from cirdemo.prompts import judge_prompt
-from cirdemo.rerank import YesNoJudge, reorder
+from cirdemo.rerank import Calibration, YesNoJudge, reorder
 from cirdemo.types import Candidate, Judgement, Query, Ranking
 
 
@@ -58,7 +60,7 @@ class Scripted:
     def yes_no(self, before, candidates, *, adapter=None):
         self.asked = (before, adapter)
         for image in candidates:
-            yield 0.5 + image.width / 100, float(image.width)
+            yield verdict("", image.width).yes_probability, float(image.width)
 
 
 def test_the_judge_shows_reference_and_all_words_before_the_candidates():
@@ -67,8 +69,8 @@ def test_the_judge_shows_reference_and_all_words_before_the_candidates():
     shown = [("x", Image.new("RGB", (2, 2))), ("y", Image.new("RGB", (1, 1)))]
     found = list(YesNoJudge(model).judge(query, shown, "a red dog"))
     assert [(j.image_id, j.yes_probability, j.margin) for j in found] == [
-        ("x", 0.52, 2.0),
-        ("y", 0.51, 1.0),
+        ("x", verdict("x", 2.0).yes_probability, 2.0),
+        ("y", verdict("y", 1.0).yes_probability, 1.0),
     ]
     before, adapter = model.asked
     assert before[0] is reference
@@ -84,3 +86,52 @@ def test_a_prior_lets_the_coarse_score_outweigh_a_small_margin():
     assert [r.image_id for r in reorder(ranking("abc"), verdicts)] == ["c", "b", "a"]
     assert [r.image_id for r in reorder(ranking("abc"), verdicts, prior=10)] == ["c", "a", "b"]
     assert [r.image_id for r in reorder(ranking("abc"), verdicts, prior=100)] == ["a", "b", "c"]
+
+
+def _drawn(temperature, rate, n=20_000):
+    """Margins of a judge trained at one half, too sure by a temperature, on lists of a rate."""
+    rng = np.random.default_rng(0)
+    labels = rng.random(n) < rate
+    true = rng.normal(np.where(labels, 2.0, -2.0), 2.0)  # log-odds at one half, exactly
+    return list(true * temperature), list(labels)
+
+
+def test_calibration_recovers_temperature_and_rate():
+    margins, labels = _drawn(3.0, 0.5)
+    found = Calibration.fit(margins, labels)
+    assert found.temperature == pytest.approx(3.0, rel=0.05)
+    assert found.rate == pytest.approx(0.5, abs=0.03)
+    margins, labels = _drawn(3.0, 0.05)
+    found = Calibration.fit(margins, labels)
+    assert found.prior_temperature == pytest.approx(3.0, rel=0.08)
+    assert found.rate == pytest.approx(0.5, abs=0.08)
+
+
+def test_a_prior_makes_the_mean_probability_the_share_of_targets():
+    margins, labels = _drawn(3.0, 0.05)
+    found = Calibration.fit(margins, labels)
+    p = [1 / (1 + math.exp(-found.margin(m, prior=0.05))) for m in margins]
+    assert np.mean(p) == pytest.approx(0.05, abs=0.01)
+
+
+def test_calibration_keeps_the_order_and_comes_back_from_disk(tmp_path):
+    found = Calibration(temperature=2.0, prior_temperature=1.5, rate=0.2)
+    found.save(tmp_path, queries=3)
+    assert Calibration.load(tmp_path) == found
+    assert Calibration.load(tmp_path / "none") == Calibration()
+    for prior in (None, 0.01):
+        moved = [found.margin(m, prior) for m in (-3.0, 0.0, 4.0)]
+        assert moved == sorted(moved)
+    with pytest.raises(ValueError, match="targets"):
+        Calibration.fit([1.0, 2.0], [True, True])
+
+
+def test_the_judge_answers_with_calibrated_margins():
+    query = Query(query_id="q", reference=Image.new("RGB", (9, 9)), modification="make it red")
+    shown = [("x", Image.new("RGB", (4, 4)))]
+    calibration = Calibration(temperature=2.0, prior_temperature=1.0, rate=0.5)
+    (cooled,) = YesNoJudge(Scripted(), calibration=calibration).judge(query, shown)
+    assert cooled.margin == 2.0
+    (rare,) = YesNoJudge(Scripted(), calibration=calibration, prior=0.1).judge(query, shown)
+    assert rare.margin == pytest.approx(4.0 + math.log(0.1 / 0.9))
+    assert rare.yes_probability == pytest.approx(1 / (1 + math.exp(-rare.margin)))
