@@ -2,6 +2,7 @@
 
 import functools
 import json
+import types
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from PIL import Image
 from torch import nn
 
 from cirdemo import prompts
+from cirdemo.data.drawn import queries
 from cirdemo.models.encoders import OpenClipEncoder
 from cirdemo.models.mllm import VisionLanguageModel
 from cirdemo.train import adapters, encoder, mllm, recipes, vision
+from cirdemo.train.batches import HELD_OUT, Pictures
 from cirdemo.train.fit import Optimizers, Schedule, fit, rate
 from cirdemo.types import MissingCheckpoint, UnknownName
 
@@ -147,6 +150,30 @@ def test_ctrl_c_keeps_what_was_learnt(tmp_path):
 
     facts = fit({"m": model}, interrupted, Schedule(seconds=60), on_save=lambda: saves.append(1))
     assert (facts["steps"], saves) == (3, [1])
+
+
+def test_the_best_weights_on_held_out_data_are_kept(tmp_path):
+    model, step = _regression()
+    losses, kept = iter((3.0, 1.0, 2.0, 0.5)), []
+    schedule = Schedule(seconds=0.5, lr=0.1, save_every=0.15)
+    facts = fit({"m": model}, step, schedule, None, lambda: kept.append(1), lambda: next(losses))
+    assert len(kept) == 3 and facts["held_out"] == 0.5  # not at the third check, which rose
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_held_out_families_are_never_trained_on(held_out, home):
+    drawn = types.SimpleNamespace(
+        pool=types.SimpleNamespace(asked=range(1000)), pictures=range(2000)
+    )
+    stream = mllm.QueryStream({"fables": drawn, "wardrobe": drawn}, 1, held_out=held_out)
+    families = {stream.draw(0.5)[1] // queries.FAMILY_QUERIES for _ in range(3000)}
+    shown = object.__new__(Pictures)
+    shown.starts = np.array([0, 2000])
+    chosen = shown.some(np.random.default_rng(0), 3000, held_out=held_out)
+    found = families, set(chosen // queries.FAMILY_PICTURES)
+    for some in found:
+        assert {f % HELD_OUT == 0 for f in some} == {held_out}
+        assert len(some) == (4 if held_out else 196)
 
 
 def test_matrices_go_to_muon_and_all_else_to_adamw():

@@ -24,7 +24,7 @@ from cirdemo.data.drawn import impossible, queries, reasoning
 from cirdemo.models import qwen
 from cirdemo.models.mllm import PROJECTION
 from cirdemo.train.chat import Turns, answer_loss, states
-from cirdemo.train.mllm import QueryStream
+from cirdemo.train.mllm import Checked, QueryStream
 from cirdemo.train.packing import Segment
 from cirdemo.train.pools import DrawnPool
 
@@ -98,7 +98,7 @@ def save_adapter(
         path.chmod(0o644)
 
 
-class JudgeTrainer:
+class JudgeTrainer(Checked):
     """Lists of candidates behind one shared prefix: targets, mined negatives, near misses."""
 
     def __init__(
@@ -142,6 +142,14 @@ class JudgeTrainer:
             tree.append(segment)
             tails.append(tail)
         return tree, [float(i in hits and odd is None) for i in shown], tails
+
+    def check(self) -> float:
+        """As everywhere, but always at the last difficulty, so that values can be compared."""
+        kept, self.steps = self.steps, 1_000_000
+        try:
+            return super().check()
+        finally:
+            self.steps = kept
 
     def _impossible(self, pool: queries.Pool, asked: queries.Asked) -> impossible.Impossible | None:
         rng = self.stream.rng
@@ -196,7 +204,7 @@ class JudgeTrainer:
         return {"loss": loss, "yesno": binary, "why": why, "top": top}
 
 
-class CotTrainer:
+class CotTrainer(Checked):
     """Rationale tokens and the `<emb>` state: lambda_txt * CE + lambda_Info * InfoNCE.
 
     A second branch answers with `<emb>` at once, so that what the reasoning adds can be measured.
@@ -226,7 +234,7 @@ class CotTrainer:
         r, rng = self.recipe, self.stream.rng
         world = self.stream.draw(r.wardrobe)[0]
         drawn = self.stream.pools[world]
-        numbers = [rng.randrange(len(drawn.pool.asked)) for _ in range(r.batch)]
+        numbers = [self.stream.number(world) for _ in range(r.batch)]
         trees = []
         for number in numbers:
             asked = drawn.pool.asked[number]

@@ -10,17 +10,19 @@ import platform
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from cirdemo.train.precision import Muon, autocast, fast_dtype
 
 log = logging.getLogger(__name__)
+LOG_EVERY = 20.0  # seconds between lines of progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,7 @@ def fit(
     schedule: Schedule,
     state_file: Path | None = None,
     on_save: Callable[[], None] | None = None,
-    log_every: float = 20.0,
+    check: Callable[[], float] | None = None,
 ) -> dict[str, float]:
     """Train until the budget is spent; Ctrl-C stops early, and the next run goes on from there.
 
@@ -104,8 +106,9 @@ def fit(
         step: makes one batch and returns its losses ("loss" is the one to minimise).
         schedule: budget and learning rate.
         state_file: written at every save; an existing one is resumed from.
-        on_save: called at every save and at the end, e.g. to write a loadable checkpoint.
-        log_every: seconds between lines of progress.
+        on_save: writes a loadable checkpoint; called at every save and at the end.
+        check: the loss on held-out data: `on_save` is then only called when it has not risen, so
+            that the best weights are kept.
 
     Returns:
         Steps, seconds and the running means of the last losses; `stopped` after Ctrl-C.
@@ -121,7 +124,9 @@ def fit(
         used, steps = state["used"], state["steps"]
         log.info("resumed after %d steps, %.0f s", steps, used)
     means: dict[str, float] = defaultdict(float)
-    start, logged, saved = time.monotonic() - used, used, used
+    best = float("inf")
+    start, saved = time.monotonic() - used, used
+    bar = Progress(schedule.seconds, used)
 
     def save() -> None:
         if state_file:
@@ -137,8 +142,12 @@ def fit(
                 part,
             )
             part.replace(state_file)
-        if on_save:
-            on_save()
+        nonlocal best
+        held_out = check() if check else 0.0
+        if held_out <= best or not math.isfinite(best):
+            best = held_out
+            if on_save:
+                on_save()
 
     try:
         while used < schedule.seconds:
@@ -152,19 +161,45 @@ def fit(
             for k, v in losses.items():
                 value = float(v.detach())
                 means[k] = means[k] + (value - means[k]) / min(steps, 50) if k in means else value
-            if used - logged > log_every:
-                logged = used
-                shown = " ".join(f"{k} {v:.3f}" for k, v in means.items())
-                left = max(0.0, schedule.seconds - used)
-                log.info("step %d  %.0f s, %.0f s left  %s", steps, used, left, shown)
+            bar.show(used, steps, means)
             if used - saved > schedule.save_every:
                 saved = used
-                save()
+                with autocast():
+                    save()
     except KeyboardInterrupt:
         log.warning("stopped after %d steps; run the same command to go on", steps)
         means["stopped"] = 1.0
-    save()
+    bar.close()
+    with autocast():
+        save()
+    if check:
+        means["held_out"] = best
     return {"steps": steps, "seconds": round(used, 1), **{k: round(v, 4) for k, v in means.items()}}
+
+
+class Progress:
+    """A bar with the time left; lines in a log where no terminal is watching."""
+
+    def __init__(self, seconds: float, used: float) -> None:
+        self.bar = tqdm(
+            total=round(seconds), initial=round(used), unit="s", disable=None, leave=False
+        )
+        self.seconds, self.logged = seconds, used
+
+    def show(self, used: float, steps: int, means: Mapping[str, float]) -> None:
+        """Where training stands."""
+        shown = " ".join(f"{k} {v:.3f}" for k, v in means.items())
+        if not self.bar.disable:
+            self.bar.n = min(round(used), self.bar.total)
+            self.bar.set_postfix_str(f"step {steps} {shown}")
+        elif used - self.logged > LOG_EVERY:
+            self.logged = used
+            left = max(0.0, self.seconds - used)
+            log.info("step %d  %.0f s, %.0f s left  %s", steps, used, left, shown)
+
+    def close(self) -> None:
+        """Clear the bar."""
+        self.bar.close()
 
 
 def write_meta(folder: Path, recipe: Any, **facts: Any) -> None:

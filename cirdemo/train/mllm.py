@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +25,13 @@ from transformers import (
 from cirdemo.data.drawn import queries
 from cirdemo.models import qwen
 from cirdemo.train import vocabulary
+from cirdemo.train.batches import HELD_OUT
 from cirdemo.train.chat import Turns, answer_loss, states
 from cirdemo.train.packing import Segment
 from cirdemo.train.pools import DrawnPool
 
 SPECIAL = ("pad", "im_start", "im_end", "image_pad", "video_pad", "vision_start", "vision_end")
+CHECKS = 4  # batches of held-out queries
 SHARD = "9MB"  # a plain push to a Space takes files up to 10 MB
 
 
@@ -100,8 +103,10 @@ def save(
 class QueryStream:
     """Queries of the pools in random order, with global picture rows."""
 
-    def __init__(self, pools: dict[str, DrawnPool], seed: int) -> None:
+    def __init__(self, pools: dict[str, DrawnPool], seed: int, *, held_out: bool = False) -> None:
+        """`held_out`: the families that are never trained on, in place of the others."""
         self.rng = random.Random(seed)
+        self.held_out = held_out
         self.pools = pools
         self.base: dict[str, int] = {}
         start = 0
@@ -112,7 +117,15 @@ class QueryStream:
     def draw(self, wardrobe: float) -> tuple[str, int]:
         """A world and the number of a query in it."""
         world = "wardrobe" if self.rng.random() < wardrobe else "fables"
-        return world, self.rng.randrange(len(self.pools[world].pool.asked))
+        return world, self.number(world)
+
+    def number(self, world: str) -> int:
+        """The number of a query of a world."""
+        families = len(self.pools[world].pool.asked) // queries.FAMILY_QUERIES
+        family = self.rng.randrange(max(1, families // HELD_OUT)) * HELD_OUT
+        if not self.held_out:
+            family = min(family + self.rng.randrange(1, HELD_OUT), families - 1)
+        return family * queries.FAMILY_QUERIES + self.rng.randrange(queries.FAMILY_QUERIES)
 
     def family(self, world: str, reference: int) -> int:
         """Row of a random picture of the reference's family."""
@@ -120,7 +133,23 @@ class QueryStream:
         return first + self.rng.randrange(queries.FAMILY_PICTURES)
 
 
-class MllmTrainer:
+class Checked:
+    """A trainer over a stream of queries that can be asked for its loss on held-out ones."""
+
+    stream: QueryStream
+    step: Callable[[], dict[str, Tensor]]
+
+    def check(self) -> float:
+        """Mean loss on held-out queries, always the same ones."""
+        kept, self.stream = self.stream, QueryStream(self.stream.pools, 0, held_out=True)
+        try:  # not under no_grad, which would be compiled anew
+            losses = [float(self.step()["loss"].detach()) for _ in range(CHECKS)]
+        finally:
+            self.stream = kept
+        return sum(losses) / CHECKS
+
+
+class MllmTrainer(Checked):
     """Step of the language model's training."""
 
     def __init__(

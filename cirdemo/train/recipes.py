@@ -32,6 +32,7 @@ FULL_BUDGET = 1200.0  # seconds from which all families are drawn; shorter runs 
 FEWEST = 40  # families of each world in the shortest run
 POOL_SEED = 1
 VISION_SHARE = 0.6  # of the language model's budget that its vision tower gets
+AGAIN = 0.5  # of the learning rate, when training goes on from earlier weights
 CHUNK = 250  # pictures encoded at once
 SEEN = 1500  # pictures of each world that say what is familiar
 HARD = 100  # coarse candidates a query's negatives are drawn from
@@ -105,7 +106,8 @@ class Job:
     start: Path | None  # folder with weights to go on from
 
     def schedule(self, lr: float, share: float = 1.0, **settings: Any) -> Schedule:
-        """A schedule over a share of the budget."""
+        """A schedule over a share of the budget; slower where training goes on."""
+        lr *= AGAIN if self.start else 1.0
         return Schedule(seconds=self.seconds * share, lr=lr, **settings)
 
     def done(self, recipe: Any, facts: dict[str, float]) -> dict[str, Any]:
@@ -204,6 +206,7 @@ def _see(job: Job, model: Any, tokenizer: Any, share: float) -> tuple[Any, dict[
         job.schedule(recipe.lr, share),
         job.state.with_suffix(".vision.pt"),
         lambda: mllm.save(model, tokenizer, job.out),
+        trainer.check,
     )
 
 
@@ -237,6 +240,7 @@ def _mllm(job: Job) -> Any:
         job.schedule(recipe.lr, 1.0 if job.start else 1 - VISION_SHARE),
         job.state.with_suffix(".pt"),
         lambda: mllm.save(model, tokenizer, job.out),
+        trainer.check,
     )
     return job.done(recipe, {**facts, **{f"vision_{k}": v for k, v in seen.items()}})
 
@@ -332,6 +336,7 @@ def _judge(job: Job) -> Any:
         job.schedule(recipe.lr, weight_decay=0.0),
         job.state.with_suffix(".pt"),
         lambda: adapters.save_adapter(tuned, "judge", out),
+        trainer.check,
     )
     return job.done(recipe, facts)
 
@@ -354,6 +359,7 @@ def _cot(job: Job) -> Any:
         job.schedule(recipe.lr, weight_decay=0.0, muon=False),
         job.state.with_suffix(".pt"),
         lambda: adapters.save_adapter(tuned, "cot", out, trainer.projection),
+        trainer.check,
     )
     return job.done(recipe, facts)
 
