@@ -40,6 +40,7 @@ class JudgeRecipe:
     batch: int = 16  # queries
     candidates: int = 8  # pictures judged for each of them
     wardrobe: float = 0.25
+    near: int = 2  # near misses of its family among them, where there are any
     told: float = 0.9  # share of queries with the stage-1 description in the prompt
     misled: float = 0.05  # share whose description is another query's
     impossible: float = 0.1  # share of queries that nothing satisfies
@@ -162,12 +163,14 @@ class JudgeTrainer(Checked):
         asked = drawn.pool.asked[number]
         shown = rng.sample(sorted(hits), min(len(hits), rng.choice((1, 1, 2, 3))))
         near = [i for i in asked.near if i not in hits]
+        # always there: a list without the near miss never asks about what the text spoke of
+        shown += rng.sample(near, min(len(near), r.near))
         mined = [int(i) for i in self.hard[world][number] if int(i) not in hits]
         first = asked.reference // queries.FAMILY_PICTURES * queries.FAMILY_PICTURES
         family = [i for i in range(first, first + queries.FAMILY_PICTURES) if i not in hits]
         share = r.easy_final + (r.easy - r.easy_final) * 0.5 ** (self.steps / r.easy_half_life)
         while len(shown) < r.candidates:
-            source = rng.choice((near or mined, mined, mined, family))
+            source = rng.choice((mined, mined, family))
             easy = rng.random() < share
             i = rng.randrange(len(drawn.pictures)) if easy else rng.choice(source)
             if i not in hits and i not in shown:
