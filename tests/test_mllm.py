@@ -13,6 +13,7 @@ from torch import nn
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from cirdemo import prompts
+from cirdemo.models import verdicts
 from cirdemo.models.mllm import VisionLanguageModel
 from cirdemo.train import adapters, mllm, vocabulary
 from cirdemo.types import CirError, MissingCheckpoint
@@ -89,7 +90,7 @@ class Plain:
 @pytest.mark.parametrize("adapter", [None, "judge"])
 def test_shared_prefix_judging_is_plain_judging(home, vlm, pictures, adapter, monkeypatch):
     """The 13 candidates cross two borders of chunks; any error in cache or positions shows."""
-    monkeypatch.setattr("cirdemo.models.mllm.CHUNK", 6)
+    monkeypatch.setattr("cirdemo.models.verdicts.CHUNK", 6)
     before = [pictures[0], prompts.judge_prompt("make it white", "a white dog")]
     found = list(vlm.yes_no(before, pictures, adapter=adapter))
     assert len(found) == len(pictures)
@@ -201,6 +202,15 @@ def test_yes_and_no_are_single_tokens_apart_from_the_words():
     assert tokenizer.unk_token_id not in tokenizer(every)["input_ids"]
 
 
+def test_a_direct_embedding_is_the_state_behind_the_prompt_and_needs_no_batch(vlm, pictures):
+    turns = [[pictures[0], prompts.direct_prompt("make it red")], [pictures[1], "Modification: a."]]
+    together = vlm.embed(turns)
+    alone = np.concatenate([vlm.embed([turn]) for turn in turns])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+    assert np.abs(together[0] - vlm.embed([[pictures[1], turns[0][1]]])[0]).max() > 1e-3
+
+
 def test_unknown_words_are_named_once_and_in_order(vlm):
     assert vlm.unknown_words("a zebra on the moon, a Zebra!") == ("zebra", "moon")
     assert vlm.unknown_words("make the dog white") == ()
@@ -209,7 +219,7 @@ def test_unknown_words_are_named_once_and_in_order(vlm):
 
 def test_a_model_without_the_words_cannot_judge(vlm):
     with pytest.raises(CirError, match="no single token for 'perhaps'"):
-        vlm._variants("perhaps")
+        verdicts._variants(vlm, "perhaps")
 
 
 # --- loading ------------------------------------------------------------------------------

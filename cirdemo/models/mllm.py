@@ -1,18 +1,15 @@
 """One vision-language model for all roles: write, judge, reason; LoRA adapters by role.
 
-Loads any Qwen2.5-VL-architecture folder or hub name through transformers' Auto classes. Judging
-shares one key/value cache of everything before the candidate picture among all candidates.
+Loads any Qwen2.5-VL-architecture folder or hub name through transformers' Auto classes.
 """
 
 from __future__ import annotations
 
 import contextlib
-import copy
 import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +19,15 @@ from peft import PeftModel
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoModelForImageTextToText, AutoProcessor, DynamicCache
+from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from cirdemo import prompts
-from cirdemo.types import CirError, MissingCheckpoint
+from cirdemo.models.verdicts import yes_no
+from cirdemo.types import MissingCheckpoint
 
 Part = Image.Image | str  # one piece of a user's turn
 CACHED_PICTURES = 4096  # picture tokens kept by content; 16 KB each in the embedded model
-CHUNK = 25  # candidates judged in one batch; results appear in these steps
 PROJECTION = "projection.safetensors"
-
-
-@dataclass(slots=True, eq=False)
-class _Shared:
-    """What all candidates of one size share."""
-
-    cache: DynamicCache  # keys and values of the prefix
-    ids: Tensor  # (1, S) the candidate's tokens and the answer cue
-    positions: Tensor  # (3, 1, S)
 
 
 class VisionLanguageModel:
@@ -106,14 +94,15 @@ class VisionLanguageModel:
     def _generate(
         self, turns: Sequence[Sequence[Part]], adapter: str | None, max_new_tokens: int
     ) -> tuple[Tensor, int, dict[str, Tensor]]:
-        inputs = self._inputs(turns)
-        with self._using(adapter), torch.inference_mode():
+        inputs = self.inputs(turns)
+        with self.using(adapter), torch.inference_mode():
             sequences = self.model.generate(
                 **inputs, max_new_tokens=max_new_tokens, do_sample=False, num_beams=1
             )
         return sequences, inputs["input_ids"].shape[1], inputs
 
-    def _inputs(self, turns: Sequence[Sequence[Part]]) -> dict[str, Tensor]:
+    def inputs(self, turns: Sequence[Sequence[Part]]) -> dict[str, Tensor]:
+        """User turns as tensors, padded on the left, ready to be answered."""
         conversations = [
             [{"role": "user", "content": [_content(part) for part in turn]}] for turn in turns
         ]
@@ -141,83 +130,8 @@ class VisionLanguageModel:
         *,
         adapter: str | None = None,
     ) -> Iterator[tuple[float, float]]:
-        """P(Yes) and logit(Yes) - logit(No) of each candidate shown after a turn's beginning.
-
-        Everything before the candidate runs once; each candidate then costs its own tokens and
-        the answer cue. Rope positions are taken from the whole turn, because a picture moves
-        them on by its side and not by its number of tokens.
-        """
-        yes, no = self._variants("yes"), self._variants("no")
-        shared: dict[tuple[int, int], _Shared] = {}  # by candidate size: sizes differ in tokens
-        for start in range(0, len(candidates), CHUNK):
-            chunk = candidates[start : start + CHUNK]
-            logits: list[Tensor] = [torch.empty(0)] * len(chunk)
-            with self._using(adapter), torch.inference_mode():
-                for size in dict.fromkeys(image.size for image in chunk):
-                    members = [i for i, image in enumerate(chunk) if image.size == size]
-                    if size not in shared:
-                        shared[size] = self._share(before, chunk[members[0]])
-                    rows = self._suffix_logits(shared[size], [chunk[i] for i in members])
-                    for i, row in zip(members, rows, strict=True):
-                        logits[i] = row
-            table = torch.stack(logits)  # (K, vocabulary)
-            margins = table[:, yes].logsumexp(1) - table[:, no].logsumexp(1)
-            for margin in margins.tolist():
-                yield float(1 / (1 + np.exp(-margin))), margin
-
-    def _share(self, before: Sequence[Part], candidate: Image.Image) -> _Shared:
-        """The key/value cache of all that stands before a candidate, and the suffix's layout."""
-        core = self._core()
-        inputs = self._inputs([[*before, candidate]])
-        ids = inputs["input_ids"]  # (1, T)
-        begin = int((ids[0] == core.config.vision_start_token_id).nonzero()[-1])
-        positions, _ = core.model.get_rope_index(
-            ids,
-            mm_token_type_ids=inputs["mm_token_type_ids"],
-            image_grid_thw=inputs["image_grid_thw"],
-        )  # (3, 1, T)
-        cache = DynamicCache(config=core.config.get_text_config())
-        references = [part for part in before if isinstance(part, Image.Image)]
-        core.model.language_model(
-            inputs_embeds=self._embed(ids[:, :begin], self.features(references)),
-            position_ids=positions[:, :, :begin],
-            past_key_values=cache,
-            use_cache=True,
-        )
-        return _Shared(cache=cache, ids=ids[:, begin:], positions=positions[:, :, begin:])
-
-    def _suffix_logits(self, shared: _Shared, candidates: Sequence[Image.Image]) -> Tensor:
-        """Next-token logits (K, vocabulary) after each candidate."""
-        core, k = self._core(), len(candidates)
-        cache = copy.deepcopy(shared.cache)  # the forward pass appends to it
-        cache.batch_repeat_interleave(k)
-        states = core.model.language_model(
-            inputs_embeds=self._embed(shared.ids.repeat(k, 1), self.features(candidates)),
-            position_ids=shared.positions.repeat(1, k, 1),
-            past_key_values=cache,
-            use_cache=True,
-        ).last_hidden_state  # (K, S, D)
-        return core.lm_head(states[:, -1]).float()
-
-    def _embed(self, ids: Tensor, pictures: Sequence[Tensor]) -> Tensor:
-        """Embeddings (N, T, D) of ids with the pictures' tokens in their places."""
-        core = self._core()
-        embeds = core.get_input_embeddings()(ids)
-        if pictures:
-            slots = ids == core.config.image_token_id
-            embeds[slots] = torch.cat(list(pictures)).to(embeds.dtype)
-        return embeds
-
-    def _variants(self, word: str) -> list[int]:
-        """Ids of every single-token spelling of a word: "Yes", "yes", " Yes", ..."""
-        vocabulary = self.processor.tokenizer.get_vocab()
-        found = {vocabulary.get(p + w) for p in ("", "Ġ", "▁") for w in (word, word.capitalize())}
-        ids = sorted(i for i in found if i is not None)
-        if not ids:
-            raise CirError(
-                f"This language model has no single token for {word!r}: it cannot judge."
-            )
-        return ids
+        """P(Yes) and logit(Yes) - logit(No) of each candidate shown after a turn's beginning."""
+        return yes_no(self, before, candidates, adapter)
 
     # --- pictures --------------------------------------------------------------------------
 
@@ -229,7 +143,7 @@ class VisionLanguageModel:
             inputs = self.processor.image_processor(list(missing.values()), return_tensors="pt")
             with torch.inference_mode():
                 tokens = (
-                    self._core()
+                    self.core()
                     .model.get_image_features(inputs["pixel_values"], inputs["image_grid_thw"])
                     .pooler_output
                 )
@@ -271,9 +185,9 @@ class VisionLanguageModel:
         for row, end in enumerate(ends):
             mask[row, start : end + 1] = 1
         types = inputs["mm_token_type_ids"]
-        with self._using(adapter), torch.inference_mode():
+        with self.using(adapter), torch.inference_mode():
             states = (
-                self._core()
+                self.core()
                 .model(
                     input_ids=sequences,
                     attention_mask=mask,
@@ -294,12 +208,12 @@ class VisionLanguageModel:
             Vectors (N, D) float32 with unit norm.
         """
         emb = self.processor.tokenizer.convert_tokens_to_ids(prompts.EMBED)
-        inputs = self._inputs(turns)
+        inputs = self.inputs(turns)
         rows = len(inputs["input_ids"])
         for key, value in (("input_ids", emb), ("attention_mask", 1), ("mm_token_type_ids", 0)):
             inputs[key] = torch.cat([inputs[key], inputs[key].new_full((rows, 1), value)], 1)
-        with self._using(adapter), torch.inference_mode():
-            states = self._core().model(**inputs).last_hidden_state  # (N, T, hidden)
+        with self.using(adapter), torch.inference_mode():
+            states = self.core().model(**inputs).last_hidden_state  # (N, T, hidden)
             vectors = states[:, -1] @ self._projection(adapter).T
         return torch.nn.functional.normalize(vectors.float(), dim=1).numpy()
 
@@ -323,14 +237,15 @@ class VisionLanguageModel:
         known = tokenizer.get_vocab()
         return tuple(dict.fromkeys(w for w in words if w.isalnum() and w not in known))
 
-    def _core(self) -> Any:
+    def core(self) -> Any:
+        """The model without its adapters' wrapping."""
         return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
 
     @contextlib.contextmanager
-    def _using(self, adapter: str | None) -> Iterator[None]:
+    def using(self, adapter: str | None) -> Iterator[None]:
         """The model with an adapter, or with none; the lock keeps threads from each other's."""
         with self.lock:
-            self._core().model.rope_deltas = None  # transformers keeps it between calls
+            self.core().model.rope_deltas = None  # transformers keeps it between calls
             if not isinstance(self.model, PeftModel):
                 yield
             elif adapter is None or adapter not in self.adapters:

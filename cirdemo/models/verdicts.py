@@ -1,0 +1,122 @@
+"""Yes or No about many candidates behind one shared beginning.
+
+One key/value cache of everything before the candidate picture serves all candidates.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import DynamicCache
+
+from cirdemo.types import CirError
+
+if TYPE_CHECKING:
+    from cirdemo.models.mllm import Part, VisionLanguageModel
+
+CHUNK = 25  # candidates judged in one batch; results appear in these steps
+
+
+@dataclass(slots=True, eq=False)
+class _Shared:
+    """What all candidates of one size share."""
+
+    cache: DynamicCache  # keys and values of the prefix
+    ids: Tensor  # (1, S) the candidate's tokens and the answer cue
+    positions: Tensor  # (3, 1, S)
+
+
+def yes_no(
+    model: VisionLanguageModel,
+    before: Sequence[Part],
+    candidates: Sequence[Image.Image],
+    adapter: str | None,
+) -> Iterator[tuple[float, float]]:
+    """P(Yes) and logit(Yes) - logit(No) of each candidate shown after a turn's beginning.
+
+    Everything before the candidate runs once; each candidate then costs its own tokens and
+    the answer cue. Rope positions are taken from the whole turn, because a picture moves
+    them on by its side and not by its number of tokens.
+    """
+    yes, no = _variants(model, "yes"), _variants(model, "no")
+    shared: dict[tuple[int, int], _Shared] = {}  # by candidate size: sizes differ in tokens
+    for start in range(0, len(candidates), CHUNK):
+        chunk = candidates[start : start + CHUNK]
+        logits: list[Tensor] = [torch.empty(0)] * len(chunk)
+        with model.using(adapter), torch.inference_mode():
+            for size in dict.fromkeys(image.size for image in chunk):
+                members = [i for i, image in enumerate(chunk) if image.size == size]
+                if size not in shared:
+                    shared[size] = _share(model, before, chunk[members[0]])
+                rows = _suffix_logits(model, shared[size], [chunk[i] for i in members])
+                for i, row in zip(members, rows, strict=True):
+                    logits[i] = row
+        table = torch.stack(logits)  # (K, vocabulary)
+        margins = table[:, yes].logsumexp(1) - table[:, no].logsumexp(1)
+        for margin in margins.tolist():
+            yield float(1 / (1 + np.exp(-margin))), margin
+
+
+def _share(model: VisionLanguageModel, before: Sequence[Part], candidate: Image.Image) -> _Shared:
+    """The key/value cache of all that stands before a candidate, and the suffix's layout."""
+    core = model.core()
+    inputs = model.inputs([[*before, candidate]])
+    ids = inputs["input_ids"]  # (1, T)
+    begin = int((ids[0] == core.config.vision_start_token_id).nonzero()[-1])
+    positions, _ = core.model.get_rope_index(
+        ids,
+        mm_token_type_ids=inputs["mm_token_type_ids"],
+        image_grid_thw=inputs["image_grid_thw"],
+    )  # (3, 1, T)
+    cache = DynamicCache(config=core.config.get_text_config())
+    references = [part for part in before if isinstance(part, Image.Image)]
+    core.model.language_model(
+        inputs_embeds=_embed(model, ids[:, :begin], model.features(references)),
+        position_ids=positions[:, :, :begin],
+        past_key_values=cache,
+        use_cache=True,
+    )
+    return _Shared(cache=cache, ids=ids[:, begin:], positions=positions[:, :, begin:])
+
+
+def _suffix_logits(
+    model: VisionLanguageModel, shared: _Shared, candidates: Sequence[Image.Image]
+) -> Tensor:
+    """Next-token logits (K, vocabulary) after each candidate."""
+    core, k = model.core(), len(candidates)
+    cache = copy.deepcopy(shared.cache)  # the forward pass appends to it
+    cache.batch_repeat_interleave(k)
+    states = core.model.language_model(
+        inputs_embeds=_embed(model, shared.ids.repeat(k, 1), model.features(candidates)),
+        position_ids=shared.positions.repeat(1, k, 1),
+        past_key_values=cache,
+        use_cache=True,
+    ).last_hidden_state  # (K, S, D)
+    return core.lm_head(states[:, -1]).float()
+
+
+def _embed(model: VisionLanguageModel, ids: Tensor, pictures: Sequence[Tensor]) -> Tensor:
+    """Embeddings (N, T, D) of ids with the pictures' tokens in their places."""
+    core = model.core()
+    embeds = core.get_input_embeddings()(ids)
+    if pictures:
+        slots = ids == core.config.image_token_id
+        embeds[slots] = torch.cat(list(pictures)).to(embeds.dtype)
+    return embeds
+
+
+def _variants(model: VisionLanguageModel, word: str) -> list[int]:
+    """Ids of every single-token spelling of a word: "Yes", "yes", " Yes", ..."""
+    vocabulary = model.processor.tokenizer.get_vocab()
+    found = {vocabulary.get(p + w) for p in ("", "Ġ", "▁") for w in (word, word.capitalize())}
+    ids = sorted(i for i in found if i is not None)
+    if not ids:
+        raise CirError(f"This language model has no single token for {word!r}: it cannot judge.")
+    return ids
