@@ -1,10 +1,12 @@
 """Edits that nothing satisfies: they are impossible, said in the worlds' words, and varied."""
 
 import random
+from pathlib import Path
 
 import pytest
 
 from cirdemo.data.drawn import fables, impossible, queries
+from cirdemo.data.drawn.dataset import DrawnDataset
 from cirdemo.train import vocabulary
 
 
@@ -55,3 +57,14 @@ def test_training_uses_no_phrasing_of_test_alone(pools):
     both = {k: {m.text for _, m in _made(pools["fables"], "absent", test=k)} for k in (False, True)}
     assert any("please remove" in t or t.startswith("could ") for t in both[True])
     assert not any("please remove" in t for t in both[False])
+
+
+def test_a_split_gives_as_many_as_asked_for():
+    home = Path(__file__).parents[1] / "assets" / "galleries"
+    for world, kinds in (("fables", set(impossible.KINDS)), ("wardrobe", {"contradiction"})):
+        dataset = DrawnDataset(home / world)
+        made = impossible.of_dataset(dataset, "test", 100)
+        assert len({(i, odd.text) for i, odd in made}) == len(made) == 100
+        assert {odd.kind for _, odd in made} == kinds
+        assert made == impossible.of_dataset(dataset, "test", 100)
+        assert {i for i, _ in made} <= {t.reference_id for t in dataset.triplets("test")}

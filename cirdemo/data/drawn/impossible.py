@@ -15,6 +15,7 @@ from typing import Any, Literal
 from cirdemo.data.drawn import edits, edits_wardrobe
 from cirdemo.data.drawn import fables as f
 from cirdemo.data.drawn import wardrobe as w
+from cirdemo.types import Dataset, ImageId
 
 Kind = Literal["absent", "contradiction"]
 KINDS: tuple[Kind, ...] = ("absent", "contradiction")
@@ -51,6 +52,31 @@ def sample(content: Any, kind: Kind, rng: random.Random, *, test: bool) -> Impos
     if kind == "absent":
         return None
     return next(filter(None, (_two_garments(content, rng, test) for _ in range(TRIES))), None)
+
+
+def of_dataset(
+    dataset: Dataset, split: str, count: int, seed: int = 0
+) -> list[tuple[ImageId, Impossible]]:
+    """So many impossible queries on the references of a split: (reference id, edit).
+
+    Deterministic; the kinds in turn, each reference at most twice, phrasings of the split.
+    """
+    rng = random.Random(f"impossible-{split}-{seed}")
+    references = sorted({t.reference_id for t in dataset.triplets(split)})
+    rng.shuffle(references)
+    made: list[tuple[ImageId, Impossible]] = []
+    for image_id in references * 2:
+        record = dataset.record(image_id)["record"]  # type: ignore[attr-defined]
+        content = (f if "animals" in record else w).from_json(record)
+        for step in range(len(KINDS)):
+            kind = KINDS[(len(made) + step) % len(KINDS)]
+            odd = sample(content, kind, rng, test=split == "test")
+            if odd is not None:
+                made.append((image_id, odd))
+                break
+        if len(made) == count:
+            break
+    return made
 
 
 def _absent(scene: f.Scene, rng: random.Random, test: bool) -> Impossible | None:
