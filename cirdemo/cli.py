@@ -91,6 +91,9 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--gallery", default="fables")
     sub.add_argument("--methods", default="union,intersection", help="names with commas between")
     sub.add_argument("--rerank", type=int, default=50, help="candidates the judge sees; 0 for none")
+    sub.add_argument("--rerank-on", default="intersection", metavar="METHOD", help="list to judge")
+    sub.add_argument("--fuse", action="store_true", help="order by the judge and the coarse score")
+    sub.add_argument("--text-weight", type=float, metavar="SHARE", help="of the text in sum, 0-1")
     sub.add_argument("--top", type=int, default=10, help="length of the lists")
     sub.add_argument("--no-reason", action="store_true", help="leave CIR-CoT out")
     sub.add_argument("--heatmaps", type=Path, metavar="DIR", help="write overlays of the first")
@@ -157,11 +160,16 @@ def _search(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
         gallery=args.gallery,
         methods=_names(args.methods),
         rerank=args.rerank,
+        rerank_on=args.rerank_on,
+        fuse=args.fuse,
+        text_weight=args.text_weight,
         reason=not args.no_reason,
         top=args.top,
     ):
         print(f"{result.stage}: {sum(result.seconds.values()):.1f} s", file=sys.stderr)
     answer = search_json(result, top=args.top)
+    if result.reranked:
+        answer["order"] = {"of": args.rerank_on, "by": "fused" if args.fuse else "p_yes"}
     if args.heatmaps:
         answer["heatmaps"] = _write_heatmaps(engine, result, args)
     if args.report:

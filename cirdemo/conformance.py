@@ -5,20 +5,21 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cirdemo.parts import named
+from cirdemo import coarse
 from cirdemo.retrieve import compose_many
-from cirdemo.types import CirError, Composed, Query
+from cirdemo.types import CirError, Composed, Query, Ranking
 
 if TYPE_CHECKING:
     from cirdemo.config import Settings
     from cirdemo.engine import Engine
 
+LENGTH = 50  # pictures of a list that are looked at
 QUERIES = 3  # composed twice each, one by one and in a batch: seconds, not minutes
 PACKAGES = (
     "torch",
@@ -41,10 +42,10 @@ def check(engine: Engine, method: str, *, gallery: str = "fables") -> dict[str, 
     Raises:
         UnknownName: The method or the gallery does not exist.
     """
-    name = "intersection" if method == "setr" else method  # SETR's vector is intersection's
-    part = named("method", name, engine.parts.composers)
+    name = "intersection" if method == "setr" else method  # SETR's list is intersection's
+    members = coarse.composers_of(engine.parts, name)
     shelf = engine.gallery(gallery)
-    reason = engine.methods().get(method) or part.why_not()
+    reason = engine.methods().get(method) or coarse.why_not(engine.parts, name)
     if reason is not None:
         return _verdict(method, [_line("can run", "not compatible", reason)])
     triplets = list(engine.dataset(gallery).triplets("val"))[:QUERIES]
@@ -58,48 +59,70 @@ def check(engine: Engine, method: str, *, gallery: str = "fables") -> dict[str, 
         for t in triplets
     ]
     try:
-        composer = part.get()
-        answers = [composer.compose(q) for q in queries]
-        again = [composer.compose(q) for q in queries]
-        batch = compose_many(composer, queries)
+        composers = [engine.composer(m) for m in members]
+        answers = [c.compose(q) for c in composers for q in queries]
+        again = [c.compose(q) for c in composers for q in queries]
+        batch = [a for c in composers for a in compose_many(c, queries)]
     except CirError as error:
         return _verdict(method, [_line("can run", "not compatible", str(error))])
-    if any(a.space != shelf.space for a in answers):
-        detail = f"vectors are of {answers[0].space!r}, the gallery of {shelf.space!r}"
+    if odd := next((a.space for a in answers if a.space != shelf.space), None):
+        detail = f"vectors are of {odd!r}, the gallery of {shelf.space!r}"
         return _verdict(method, [_line("space", "not compatible", detail)])
     dim = shelf.vectors.shape[1]
-
-    def every(test: Callable[[Composed], bool]) -> bool:
-        return bool(answers) and all(test(a) for a in answers)
-
-    def rankings_hold() -> bool:
-        for query, answer in zip(queries, answers, strict=True):
-            ids = shelf.search(
-                answer, 50, exclude=query.reference_id, query_id=query.query_id, method=method
-            ).ids
-            if query.reference_id in ids or len(set(ids)) != len(ids) or not ids:
-                return False
-        return True
-
-    wanted = f"({dim},) float32"
-    got = f"{answers[0].vector.shape} {answers[0].vector.dtype}" if answers else "no val queries"
-    tests = [
-        (
-            "shape",
-            every(lambda a: a.vector.shape == (dim,) and a.vector.dtype == np.float32),
-            f"must be {wanted}, got {got}",
+    found = f"{answers[0].vector.shape} {answers[0].vector.dtype}" if answers else "no val queries"
+    fits = bool(answers) and all(
+        a.vector.shape == (dim,) and a.vector.dtype == np.float32 for a in answers
+    )
+    lines = [_line("shape", fits, f"must be ({dim},) float32, got {found}")]
+    if not fits:
+        return _verdict(method, lines)  # nothing can be searched with it
+    vectors = np.stack([a.vector for a in answers])  # (Q, D)
+    ranked, again_ranked = (
+        [
+            coarse.rank(engine.parts, shelf, name, row, LENGTH, exclude=query.reference_id)
+            for query, row in zip(queries, _by_query(members, some, len(queries)), strict=True)
+        ]
+        for some in (answers, again)
+    )
+    norms = np.linalg.norm(vectors, axis=1)  # (Q,)
+    lines += [
+        _line("finite", bool(np.isfinite(vectors).all()), "no NaN, no infinity"),
+        _line("unit norm", bool((abs(norms - 1.0) < 1e-4).all()), "within 1e-4"),
+        _line("deterministic", _same(answers, again, 1e-6), "twice the same query, within 1e-6"),
+        _line("batch", _same(answers, batch, 1e-3), "batch = one by one, within 1e-3"),
+        _line(
+            "ranking",
+            all(_holds(r, q) for r, q in zip(ranked, queries, strict=True)),
+            "scores that are numbers and fall, no reference and no picture twice in the list",
         ),
-        ("finite", every(lambda a: bool(np.isfinite(a.vector).all())), "no NaN, no infinity"),
-        (
-            "unit norm",
-            every(lambda a: abs(float(np.linalg.norm(a.vector)) - 1.0) < 1e-4),
-            "within 1e-4",
+        _line(
+            "same scores",
+            all(
+                np.allclose(_scores(a), _scores(b), atol=1e-5)
+                for a, b in zip(ranked, again_ranked, strict=True)
+            ),
+            "twice the same query, within 1e-5",
         ),
-        ("deterministic", _same(answers, again, 1e-6), "twice the same query, within 1e-6"),
-        ("batch", _same(answers, batch, 1e-3), "batch = one by one, within 1e-3"),
-        ("ranking", rankings_hold(), "no reference and no picture twice in the list"),
     ]
-    return _verdict(method, [_line(n, "passed" if ok else "failed", d) for n, ok, d in tests])
+    return _verdict(method, lines)
+
+
+def _by_query(
+    members: Sequence[str], answers: Sequence[Composed], queries: int
+) -> list[dict[str, Composed]]:
+    """Answers, member by member, as one table of members a query."""
+    return [dict(zip(members, answers[n::queries], strict=True)) for n in range(queries)]
+
+
+def _scores(ranking: Ranking) -> np.ndarray:
+    return np.array([c.score for c in ranking.candidates])
+
+
+def _holds(ranking: Ranking, query: Query) -> bool:
+    """Whether a list is one: something in it, in order, and nothing that must not be."""
+    ids, scores = ranking.ids, _scores(ranking)
+    unique = len(set(ids)) == len(ids) > 0 and query.reference_id not in ids
+    return unique and bool(np.isfinite(scores).all() and (np.diff(scores) <= 0).all())
 
 
 def _same(some: list[Composed], others: list[Composed], tolerance: float) -> bool:
@@ -108,7 +131,9 @@ def _same(some: list[Composed], others: list[Composed], tolerance: float) -> boo
     )
 
 
-def _line(name: str, verdict: str, detail: str) -> dict[str, str]:
+def _line(name: str, verdict: str | bool, detail: str) -> dict[str, str]:
+    if isinstance(verdict, bool):
+        verdict = "passed" if verdict else "failed"
     return {"name": name, "verdict": verdict, "detail": detail}
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from cirdemo import coarse
 from cirdemo.intake import clean_text, load_image
 from cirdemo.parts import Parts, named
 from cirdemo.registry import unknown
@@ -60,9 +61,11 @@ class Engine:
 
     def methods(self) -> dict[str, str | None]:
         """Every method's name, with the reason it cannot run or None; loads nothing."""
-        table = {name: part.why_not() for name, part in self.parts.composers.items()}
-        if "intersection" in table:
-            table["setr"] = table["intersection"] or self.parts.judge.why_not()
+        table: dict[str, str | None] = {}
+        for name in (*self.parts.composers, *self.parts.fusions):
+            table[name] = coarse.why_not(self.parts, name)
+            if name == "intersection":
+                table["setr"] = table[name] or self.parts.judge.why_not()
         return table
 
     def galleries(self) -> tuple[str, ...]:
@@ -78,22 +81,24 @@ class Engine:
         return named("dataset", name, self.parts.datasets).get()
 
     def composer(self, name: str) -> Composer:
-        """A coarse method by name, or UnknownName with the nearest one."""
+        """A method of one vector by name, or UnknownName with the nearest one."""
         return named("method", name, self.parts.composers).get()
 
     def require(self, methods: Sequence[str]) -> None:
-        """Check that methods exist and can run.
+        """Check that methods exist and can run; a fusion may choose its lists ("rrf:text+image").
 
         Raises:
             UnknownName: A method does not exist.
+            BadInput: The lists of a fusion do not fit it.
             MissingCheckpoint: A method cannot run; the text says why.
         """
         table = self.methods()
         for name in methods:
-            if name not in table:
+            if name not in table and name.partition(":")[0] not in self.parts.fusions:
                 raise unknown("method", name, table)
-            if table[name] is not None:
-                raise MissingCheckpoint(f"Method {name!r} cannot run: {table[name]}")
+            reason = table[name] if name in table else coarse.why_not(self.parts, name)
+            if reason is not None:
+                raise MissingCheckpoint(f"Method {name!r} cannot run: {reason}")
 
     # --- a query ---------------------------------------------------------------------------
 
@@ -133,9 +138,11 @@ class Engine:
         methods: Sequence[str] = ("union", "intersection"),
         rerank: int = DEPTH,
         rerank_on: str = "intersection",
+        fuse: bool = False,
         reason: bool = True,
         top: int = 50,
         descriptions: Mapping[Mode, str] | None = None,
+        text_weight: float | None = None,
     ) -> Iterator[SearchResult]:
         """The result after each stage: describe, coarse, judging (several), rerank, reason.
 
@@ -145,12 +152,16 @@ class Engine:
             methods: Coarse methods; "setr" asks for intersection and the judge, "cot" for reason.
             rerank: How many candidates the judge sees; 0 leaves the stage out.
             rerank_on: The method whose list is re-ranked.
+            fuse: Order by the judge's log-odds plus the coarse retriever's log-probability, and
+                not by P(Yes) alone.
             reason: Whether to run CIR-CoT.
             top: Length of the coarse lists that are returned; what was judged is returned whole.
             descriptions: Texts to use in place of the writer's, by mode.
+            text_weight: The text's share in `sum`, in [0, 1]; its own unless given.
 
         Raises:
             UnknownName: A method or the gallery does not exist.
+            BadInput: A number is out of its range, or options contradict each other.
             MissingCheckpoint: A method that was asked for cannot run. A judge or a reasoner that
                 was not asked for by name leaves a notice, as does one that fails on the way.
         """
@@ -158,16 +169,19 @@ class Engine:
             raise BadInput(f"top must be at least 1 and rerank at least 0, got {top}, {rerank}.")
         self.require(methods)
         if "setr" in methods:
-            rerank, rerank_on = rerank or DEPTH, "intersection"
+            if rerank_on != "intersection":
+                raise BadInput(f"'setr' re-ranks 'intersection'; leave it out for {rerank_on!r}.")
+            rerank = rerank or DEPTH
         names = [m for m in dict.fromkeys(methods) if m not in ("setr", "cot")]
         shelf = self.gallery(gallery)
         words = self.parts.unknown_words(query.modification)
         notices = [_words_notice(words)] if words else []
         if query.reference_id is None and not self.parts.is_familiar(query.reference):
             notices.append(STRANGE_PICTURE)
+        if rerank and fuse:
+            coarse.check_cosines(self.parts, rerank_on)
         if rerank and rerank_on not in names:
-            named("method", rerank_on, self.parts.composers)
-            if reason_against := self.methods()[rerank_on]:
+            if reason_against := coarse.why_not(self.parts, rerank_on):
                 notices.append(f"Nothing is re-ranked: {reason_against}")
                 rerank = 0
             else:
@@ -179,18 +193,23 @@ class Engine:
             unknown_words=words,
             notices=tuple(notices),
         )
-        composers = {name: self.composer(name) for name in names}
+        composers = self._composers(names, text_weight)
+        asks = list(composers.values())
+        if rerank and (part := self.parts.composers.get("intersection")) and not part.why_not():
+            asks.append(part.get())  # the judge is told this description, whatever list it judges
 
-        result = self._describe(result, composers, descriptions or {})
+        result = self._describe(result, asks, descriptions or {})
         yield result
         start = time.perf_counter()
         composed = {n: compose(c, query, result.descriptions) for n, c in composers.items()}
-        deep = {n: _rank(shelf, c, query, n, max(top, rerank)) for n, c in composed.items()}
-        coarse = {n: replace(r, candidates=r.candidates[:top]) for n, r in deep.items()}
-        result = _done(result, "coarse", start, composed=composed, coarse=coarse)
+        depth = max(top, rerank)
+        deep = {n: self._rank(shelf, n, composed, query, depth) for n in names}
+        lists = {n: replace(r, candidates=r.candidates[:top]) for n, r in deep.items()}
+        result = _done(result, "coarse", start, composed=composed, coarse=lists)
         yield result
         if rerank:
-            result = yield from self._rerank(result, shelf, deep[rerank_on], rerank, top)
+            prior = getattr(self.parts.encoder.get(), "scale", 1.0) if fuse else 0.0
+            result = yield from self._rerank(result, shelf, deep[rerank_on], rerank, top, prior)
         if reason or "cot" in methods:
             result = self._reason(result, shelf, top)
             yield result
@@ -209,8 +228,26 @@ class Engine:
 
     # --- stages ----------------------------------------------------------------------------
 
+    def _composers(self, methods: Sequence[str], text_weight: float | None) -> dict[str, Composer]:
+        """What the methods' lists come from, `sum` with another weight where one is given."""
+        names = [c for m in methods for c in coarse.composers_of(self.parts, m)]
+        composers = {name: self.composer(name) for name in names}
+        if text_weight is not None:
+            if "sum" not in composers:
+                raise BadInput("The text's weight is for the method 'sum', which is not asked for.")
+            composers["sum"] = composers["sum"].weighted(text_weight)  # type: ignore[attr-defined]
+        return composers
+
+    def _rank(
+        self, shelf: Gallery, method: str, composed: Mapping[str, Composed], query: Query, k: int
+    ) -> Ranking:
+        excluded, query_id = query.reference_id, query.query_id
+        return coarse.rank(
+            self.parts, shelf, method, composed, k, exclude=excluded, query_id=query_id
+        )
+
     def _describe(
-        self, result: SearchResult, composers: Mapping[str, Composer], given: Mapping[Mode, str]
+        self, result: SearchResult, composers: Sequence[Composer], given: Mapping[Mode, str]
     ) -> SearchResult:
         """Write the descriptions that the methods need, or take the given ones."""
         start = time.perf_counter()
@@ -219,7 +256,7 @@ class Engine:
             for mode, text in given.items()
         }
         models = dict(result.models)
-        for composer in composers.values():
+        for composer in composers:
             mode = getattr(composer, "mode", None)
             if mode is not None and mode not in written:
                 written[mode] = composer.write(result.query)  # type: ignore[attr-defined]
@@ -227,7 +264,13 @@ class Engine:
         return _done(result, "describe", start, descriptions=written, models=models)
 
     def _rerank(
-        self, result: SearchResult, shelf: Gallery, ranking: Ranking, depth: int, top: int
+        self,
+        result: SearchResult,
+        shelf: Gallery,
+        ranking: Ranking,
+        depth: int,
+        top: int,
+        prior: float,
     ) -> Generator[SearchResult, None, SearchResult]:
         """Judge the first `depth` candidates; partial results have the stage "judging"."""
         from cirdemo.rerank import reorder
@@ -245,13 +288,13 @@ class Engine:
                 judged[verdict.image_id] = verdict
                 if len(judged) % JUDGING_STEP == 0 and len(judged) < len(pictures):
                     away = time.perf_counter()
-                    order = reorder(ranking, tuple(judged.values()))
+                    order = reorder(ranking, tuple(judged.values()), prior=prior)
                     changes = {"judgements": dict(judged), "reranked": order}
                     yield _done(result, "judging", start + pause, **changes)
                     pause += time.perf_counter() - away  # the reader's time is not the judge's
         except Exception as error:
             notices = (*notices, _late("The judge", error, f"The {ranking.method} list stands."))
-        order = reorder(ranking, tuple(judged.values())) if judged else ()
+        order = reorder(ranking, tuple(judged.values()), prior=prior) if judged else ()
         changes = {"judgements": judged, "reranked": order, "notices": notices}
         result = _done(result, "rerank", start + pause, **changes)
         yield result
@@ -262,8 +305,8 @@ class Engine:
         start = time.perf_counter()
         try:
             composer = self.composer("cot")
-            composed = composer.compose(result.query)
-            ranking = _rank(shelf, composed, result.query, "cot", top)
+            composed = result.composed.get("cot") or composer.compose(result.query)
+            ranking = self._rank(shelf, "cot", {"cot": composed}, result.query, top)
         except Exception as error:
             notice = _late("The reasoning", error, "The other lists stand.")
             return _done(result, "reason", start, notices=(*result.notices, notice))
@@ -283,12 +326,6 @@ def _done(result: SearchResult, stage: str, start: float, **changes: Any) -> Sea
     key = "rerank" if stage == "judging" else stage
     seconds = {**result.seconds, key: time.perf_counter() - start}
     return replace(result, stage=stage, seconds=seconds, **changes)
-
-
-def _rank(shelf: Gallery, composed: Composed, query: Query, method: str, k: int) -> Ranking:
-    return shelf.search(
-        composed, k, exclude=query.reference_id, query_id=query.query_id, method=method
-    )
 
 
 def _words_notice(words: Sequence[str]) -> str:

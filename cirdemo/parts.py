@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from PIL import Image
 
 from cirdemo.registry import unknown
-from cirdemo.types import Composer, Dataset, Encoder, Heatmap, ImageId, Reranker
+from cirdemo.types import Composer, Dataset, Encoder, Fusion, Heatmap, ImageId, Reranker
 
 if TYPE_CHECKING:
     from cirdemo.gallery.store import Gallery
@@ -54,6 +54,7 @@ class Parts:
     composers: Mapping[str, Part[Composer]]  # by method; a composer with a `mode` writes texts
     galleries: Mapping[str, Part[Gallery]]
     judge: Part[Reranker]
+    fusions: Mapping[str, Callable[..., Fusion]] = field(default_factory=dict)  # of its members
     datasets: Mapping[str, Part[Dataset]] = field(default_factory=dict)
     captioner: Part[Callable[[Sequence[Image.Image]], list[str]]] | None = None
     heatmaps: Callable[[Encoder, Image.Image, Sequence[str], ImageId], list[Heatmap]] | None = None

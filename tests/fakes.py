@@ -15,6 +15,7 @@ from PIL import Image
 from cirdemo.engine import Engine
 from cirdemo.parts import Part, Parts
 from cirdemo.retrieve import unit
+from cirdemo.retrieve.fusions import Product, ReciprocalRank
 from cirdemo.retrieve.learned import CotComposer
 from cirdemo.retrieve.textual import DescriptionComposer
 from cirdemo.retrieve.zero_shot import ImageOnly, Sum, TextOnly
@@ -147,9 +148,21 @@ class ColourGallery:
         query_id: str = "",
         method: str = "",
     ) -> Ranking:
+        return self.ranked(self.scores(composed), k, exclude, query_id, method)
+
+    def scores(self, composed: Composed) -> np.ndarray:
         if composed.space != self.space:
             raise SpaceMismatch(f"{composed.space} against {self.space}")
-        scores = np.round(self.vectors @ composed.vector, 6)
+        return np.round(self.vectors @ composed.vector, 6)
+
+    def ranked(
+        self,
+        scores: np.ndarray,
+        k: int,
+        exclude: str | None = None,
+        query_id: str = "",
+        method: str = "",
+    ) -> Ranking:
         order = sorted((-float(s), i) for s, i in zip(scores, self.ids, strict=True))
         kept = [(i, -s) for s, i in order if i != exclude][:k]
         return Ranking(
@@ -220,6 +233,7 @@ def fake_engine(
             composers={n: Part(m, lambda n=n: broken.get(n)) for n, m in makers.items()},
             galleries={"fables": Part(lambda: ColourGallery(encoder))},
             datasets={"fables": Part(ColourDataset)},
+            fusions={"product": Product, "rrf": ReciprocalRank},
             judge=Part(lambda: judge or ScriptedJudge({"green": 0.9}), lambda: broken.get("judge")),
             captioner=Part(lambda: lambda images: ["a red square"] * len(images)),
             heatmaps=lambda enc, image, texts, image_id: [

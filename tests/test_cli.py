@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from cirdemo.cli import main
-from cirdemo.config import Settings, build_engine
+from cirdemo.config import METHODS, Settings, build_engine
 from cirdemo.types import CirError
 from tests.fakes import fake_engine
 
@@ -45,6 +45,17 @@ def test_search_a_gallery_picture(capsys):
     assert status == 0 and list(answer["coarse"]) == ["text", "image"]
     assert answer["reranked"] == [] and answer["rationale"] is None
     assert all(c["image_id"] != "red" for c in answer["coarse"]["image"])
+
+
+def test_search_takes_fusions_and_the_fused_order(capsys):
+    words = ("search", "green", "--reference-id", "red", "--methods", "rrf:text+image,sum")
+    options = ("--rerank-on", "union", "--fuse", "--text-weight", "1", "--no-reason")
+    status, answer = call(capsys, *words, *options)
+    assert status == 0 and answer["order"] == {"of": "union", "by": "fused"}
+    assert list(answer["coarse"]) == ["rrf:text+image", "sum", "union"]
+    assert answer["coarse"]["sum"][0]["image_id"] == "green"
+    status, answer = call(capsys, *words, "--rerank-on", "rrf", "--fuse")
+    assert status == 2 and "no cosines" in answer["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +109,7 @@ def test_evaluate_writes_and_fills(capsys, tmp_path):
 def test_evaluate_all_skips_what_cannot_run_and_says_so(capsys):
     gone = {"cot": "No checkpoint 'cot'."}
     status, answer = call(capsys, "evaluate", "fables", engine=lambda: fake_engine(broken=gone))
-    assert status == 0 and answer["skipped"] == gone
+    assert status == 0 and answer["skipped"] == gone | {"rrf": gone["cot"]}
     assert list(answer["methods"]) == [
         "text", "image", "sum", "union", "intersection", "setr", "setr_fused", "caption",
     ]  # fmt: skip
@@ -165,7 +176,7 @@ def test_settings_come_from_the_environment_and_the_given_wins(monkeypatch, tmp_
 def test_without_checkpoints_every_method_says_what_is_missing(tmp_path):
     engine = build_engine(Settings(checkpoints=tmp_path, assets=tmp_path, cache=tmp_path))
     reasons = engine.methods()
-    assert set(reasons) == {"text", "image", "sum", "union", "intersection", "setr", "cot"}
+    assert set(reasons) == {*METHODS, "setr"}
     assert all("python -m cirdemo train encoder" in str(r) for r in reasons.values())
     (tmp_path / "embedded" / "encoder").mkdir(parents=True)
     reasons = engine.methods()

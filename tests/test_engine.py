@@ -163,6 +163,46 @@ def test_query_wants_exactly_one_reference():
             engine.make_query(text="green", **options)
 
 
+def test_another_list_can_be_judged_under_the_same_description():
+    judge = ScriptedJudge({"white": 0.99})
+    last = run(fake_engine(judge=judge), methods=("text",), rerank_on="union", reason=False)[-1]
+    assert set(last.coarse) == {"text", "union"}
+    assert judge.wanted == ["green"]  # intersection's, as in the judge's training
+    assert last.reranked[0].image_id == "white"
+    assert last.reranked[0].coarse_rank == last.coarse["union"].rank_of("white")
+    with pytest.raises(BadInput, match="'setr' re-ranks 'intersection'"):
+        run(fake_engine(), methods=("setr",), rerank_on="union")
+
+
+def test_the_fused_order_adds_the_coarse_score():
+    # green has the cosine 1 and yellow 0.71: a little doubt of the judge does not outweigh that
+    script = {"green": 0.50, "yellow": 0.52}
+    orders = {}
+    for fuse in (False, True):
+        engine = fake_engine(judge=ScriptedJudge(script))
+        engine.parts.encoder.get().scale = 10.0
+        last = run(engine, fuse=fuse, reason=False)[-1]
+        orders[fuse] = [r.image_id for r in last.reranked[:2]]
+    assert orders == {False: ["yellow", "green"], True: ["green", "yellow"]}
+    with pytest.raises(BadInput, match="no cosines"):
+        run(fake_engine(), fuse=True, rerank_on="rrf")
+    run(fake_engine(), rerank_on="rrf")  # by P(Yes) alone any list can be re-ranked
+
+
+def test_the_text_s_weight_moves_the_sum():
+    def first(weight):
+        options = {"methods": ("sum",), "rerank": 0, "reason": False, "text_weight": weight}
+        return run(fake_engine(), **options)[-1].coarse["sum"].ids
+
+    assert first(1.0) == run(fake_engine(), methods=("text",))[-1].coarse["text"].ids
+    assert first(0.0) == run(fake_engine(), methods=("image",))[-1].coarse["image"].ids
+    assert first(0.5)[0] == "yellow"
+    with pytest.raises(BadInput, match="between 0 and 1"):
+        first(1.5)
+    with pytest.raises(BadInput, match="not asked for"):
+        run(fake_engine(), methods=("text",), text_weight=0.5)
+
+
 def test_bad_depths_are_refused():
     for options in ({"top": 0}, {"rerank": -1}):
         with pytest.raises(BadInput):

@@ -18,6 +18,7 @@ LEVELS = (  # an import never points to a later line; a module not named here fa
     {"models", "data"},
     {"describe", "retrieve", "gallery", "rerank", "reason", "explain", "train"},
     {"parts", "submission"},
+    {"coarse"},
     {"engine", "bench"},
     {"evaluate"},
     {"export"},
@@ -29,7 +30,10 @@ LEVELS = (  # an import never points to a later line; a module not named here fa
 )
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
 UNITS_APART = {"describe", "retrieve", "gallery", "rerank", "reason", "explain"}  # know no other
-MAY_IMPORT_TORCH = ("models", "train", "reason", "explain.heatmaps", "retrieve.learned")
+MAY_IMPORT_TORCH = (
+    *("models", "train", "reason", "explain.heatmaps"),
+    *("retrieve.inversion", "retrieve.tuned"),  # they optimise, or feed networks
+)
 MAY_NAME_PARTS = ("config", "cli", "__main__", "train", "bench")  # train makes models, bench times
 PART_UNITS = ("models", "describe", "retrieve", "gallery", "rerank", "reason", "data")
 FILES = sorted(PACKAGE.rglob("*.py"))

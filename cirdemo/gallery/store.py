@@ -160,14 +160,36 @@ class Gallery:
             if fetch == len(self) or (len(found) > kept and found[kept - 1][0] < found[-1][0]):
                 break
             fetch = min(2 * fetch, len(self))
-        return Ranking(
-            query_id=query_id,
-            method=method,
-            candidates=tuple(
-                Candidate(image_id=image_id, score=-negative, rank=rank)
-                for rank, (negative, image_id) in enumerate(found[:kept], start=1)
-            ),
-        )
+        return _ranking(found[:kept], query_id, method)
+
+    def scores(self, composed: Composed) -> np.ndarray:
+        """Cosine of every picture with a query vector: (N,) float32, in the order of `ids`.
+
+        Raises:
+            SpaceMismatch: The vector is of another space or width.
+        """
+        self._check_space(composed)
+        return np.asarray(self.vectors @ composed.vector.astype(np.float32))
+
+    def ranked(
+        self,
+        scores: np.ndarray,
+        k: int,
+        *,
+        exclude: ImageId | None = None,
+        query_id: str = "",
+        method: str = "",
+    ) -> Ranking:
+        """The best k pictures by given scores (N,), ordered and cut as by `search`.
+
+        Raises:
+            ValueError: There is not one score a picture.
+        """
+        if scores.shape != (len(self),):
+            raise ValueError(f"scores must have shape ({len(self)},), got {scores.shape}")
+        rows = zip(scores.tolist(), self.ids, strict=True)
+        found = sorted((-score, image_id) for score, image_id in rows if image_id != exclude)
+        return _ranking(found[: max(k, 0)], query_id, method)
 
     def vector(self, image_id: ImageId) -> np.ndarray:
         """Embedding of a picture: (D,) float32.
@@ -244,3 +266,15 @@ class Gallery:
                 f"'{self.name}' of space '{self.space}' ({width},). Build the gallery again with "
                 "the query's encoder, or pick a method of the gallery's space."
             )
+
+
+def _ranking(found: Sequence[tuple[float, ImageId]], query_id: str, method: str) -> Ranking:
+    """A ranking of (negative score, id), best first."""
+    return Ranking(
+        query_id=query_id,
+        method=method,
+        candidates=tuple(
+            Candidate(image_id=image_id, score=-negative, rank=rank)
+            for rank, (negative, image_id) in enumerate(found, start=1)
+        ),
+    )

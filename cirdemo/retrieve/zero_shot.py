@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cirdemo.retrieve import unit
-from cirdemo.types import Composed, Encoder, Query
+from cirdemo.types import BadInput, Composed, Encoder, Query
 
 
 class _ZeroShot:
@@ -17,7 +17,7 @@ class _ZeroShot:
 
     def __init__(self, encoder: Encoder, *, text_weight: float) -> None:
         if not 0.0 <= text_weight <= 1.0:
-            raise ValueError(f"text_weight must be in [0, 1], got {text_weight}")
+            raise BadInput(f"The text's weight must lie between 0 and 1, got {text_weight}.")
         self._encoder = encoder
         self._text_weight = text_weight
 
@@ -85,3 +85,11 @@ class Sum(_ZeroShot):
     def __init__(self, encoder: Encoder, *, text_weight: float = 0.75) -> None:
         """With the gallery's encoder and the text's share, in [0, 1]."""
         super().__init__(encoder, text_weight=text_weight)
+
+    def weighted(self, text_weight: float) -> Sum:
+        """The same with another share of the text.
+
+        Raises:
+            BadInput: It is not in [0, 1].
+        """
+        return Sum(self._encoder, text_weight=text_weight)
