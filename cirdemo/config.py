@@ -21,6 +21,7 @@ from cirdemo.types import (
     Composer,
     Dataset,
     Encoder,
+    Fusion,
     MissingCheckpoint,
     Reranker,
 )
@@ -40,14 +41,17 @@ METHODS = Registry(
         "text": "cirdemo.retrieve.zero_shot:TextOnly",
         "image": "cirdemo.retrieve.zero_shot:ImageOnly",
         "sum": "cirdemo.retrieve.zero_shot:Sum",
+        "product": "cirdemo.retrieve.fusions:Product",
         "union": "cirdemo.retrieve.textual:DescriptionComposer",
         "enhanced": "cirdemo.retrieve.textual:DescriptionComposer",
         "intersection": "cirdemo.retrieve.textual:DescriptionComposer",
         "cot": "cirdemo.retrieve.learned:CotComposer",
         "cot_direct": "cirdemo.retrieve.learned:DirectComposer",
+        "rrf": "cirdemo.retrieve.fusions:ReciprocalRank",
     },
 )
 MODES = ("union", "enhanced", "intersection")  # methods that write a description of the same name
+FUSIONS = ("product", "rrf")  # methods that make one list of others
 COT = ("cot", "cot_direct")  # methods of the adapter `cot`
 DATASETS = Registry(
     "dataset",
@@ -163,6 +167,12 @@ def build_engine(settings: Settings) -> Engine:
     return Engine(_Builder(settings).parts())
 
 
+def _fusion(name: str, *members: tuple[str, ...]) -> Fusion:
+    """A fusion, of the members it is given or its own."""
+    fusion: Fusion = METHODS.load(name)(*members)
+    return fusion
+
+
 class _Builder:
     """Makes the parts of one profile; each model is loaded once and shared."""
 
@@ -179,7 +189,8 @@ class _Builder:
         datasets = {n: Part(functools.partial(self._dataset, n)) for n in names}
         return Parts(
             encoder=self.encoder,
-            composers={n: self._composer(n) for n in METHODS},
+            composers={n: self._composer(n) for n in METHODS if n not in FUSIONS},
+            fusions={n: functools.partial(_fusion, n) for n in FUSIONS},
             galleries={n: Part(functools.partial(self._gallery, n, datasets[n])) for n in names},
             datasets=datasets,
             judge=Part(
