@@ -156,6 +156,7 @@ class FakeEngine:
         methods: Sequence[str] = ("union", "intersection"),
         rerank: int = 50,
         rerank_on: str = "intersection",
+        fuse: bool = False,
         reason: bool = True,
         top: int = 50,
         descriptions: Any = None,

@@ -165,6 +165,7 @@ class SearchHandlers:
         judging: bool = True,
         reasoning: bool = True,
         rerank_on: str = "intersection",
+        fuse: bool = False,
     ) -> Iterator[Chapters]:
         """The chapters as the stages finish: state, notice, then chapters 1 to 5."""
         depth = int(depth) if judging else 0
@@ -173,7 +174,13 @@ class SearchHandlers:
         targets = self.library.targets(gallery, query.reference_id, modification)
         result = None
         for result in self.engine.search(
-            query, gallery=gallery, rerank=depth, rerank_on=rerank_on, reason=reasoning, top=TOP
+            query,
+            gallery=gallery,
+            rerank=depth,
+            rerank_on=rerank_on,
+            fuse=fuse,
+            reason=reasoning,
+            top=TOP,
         ):
             out: list[Any] = [result, views.notice(result, targets), *[SKIP] * 5]
             marks = views.marks_of(result, targets)

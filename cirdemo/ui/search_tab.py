@@ -55,6 +55,7 @@ class SearchTab:
     judging: gr.Checkbox
     reasoning: gr.Checkbox
     rerank_on: gr.Radio
+    fuse: gr.Checkbox
     state: gr.State
     notice: gr.HTML
     chapters: tuple[gr.HTML, ...]
@@ -104,6 +105,9 @@ def _ask(handlers: SearchHandlers, gallery: str) -> dict[str, Any]:
             list(reversed(views.MODES)), value="intersection", label="List to re-rank"
         )
         made["judging"] = gr.Checkbox(True, label="Judge the candidates")
+        made["fuse"] = gr.Checkbox(
+            False, label="Fuse with the coarse score", info="log-odds of both, added", elem_id="fuse"
+        )
         made["reasoning"] = gr.Checkbox(True, label="Reason (CIR-CoT)")
     with gr.Column(visible=bool(handlers.examples), elem_id="example-box"):
         gr.HTML("<h2 class='small'>Examples, each with a story</h2>", **PLAIN)
@@ -148,7 +152,7 @@ def _run(
 ) -> Dependency:
     """Search once `after` has cleared the page, and give the buttons back whatever happens."""
     asked = [tab.reference, tab.reference_id, tab.modification, gallery]
-    options = [tab.depth, tab.judging, tab.reasoning, tab.rerank_on]
+    options = [tab.depth, tab.judging, tab.reasoning, tab.rerank_on, tab.fuse]
     run: Dependency = after.then(
         handlers.search, [*asked, *options], tab.page, api_name="run", **MODEL, **QUIET
     )
