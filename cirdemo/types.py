@@ -198,6 +198,7 @@ class Evaluation:
     means: Mapping[str, float]
     rows: tuple[Mapping[str, object], ...]
     interval: Mapping[str, tuple[float, float]]  # 95 % bootstrap
+    seconds: float = 0.0  # what the method needs for all rows, loading left out
 
 
 # --- protocols ----------------------------------------------------------------------------
