@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 MakeEngine = Callable[["Settings"], "Engine"]
 ABOUT = "Look inside composed image retrieval: reference image + modification text -> target."
+BLOCKS: dict[str, str] = {}  # more of `evaluate`: name -> function(engine, dataset, split, limit)
 USAGE_ERROR = 2  # exit status of a CirError, as of a wrong option
 
 
@@ -107,6 +108,11 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--limit", type=int, help="only the first so many queries")
     sub.add_argument("--out", type=Path, help="write the object and the rows per query here")
     sub.add_argument("--readme", type=Path, help="put the table between this file's markers")
+
+    sub = command("errors", _errors, models, show=_show_errors)
+    sub.add_argument("dataset")
+    sub.add_argument("--split", default="test")
+    sub.add_argument("--limit", type=int, help="only the first so many queries")
 
     sub = command("train", _train, models)
     sub.add_argument("name", help="encoder, vision, mllm, judge or cot")
@@ -201,34 +207,49 @@ def _write_heatmaps(engine: Engine, result: SearchResult, args: argparse.Namespa
 
 def _evaluate(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Measure methods on a dataset."""
-    from cirdemo.evaluate import METHODS, evaluate
-    from cirdemo.export import evaluation_json, fill_readme, finite
+    from cirdemo.evaluate import measure
+    from cirdemo.export import fill_readme, finite, report_json
+    from cirdemo.registry import load
 
     engine = _engine(args)
-    names, skipped = _names(args.methods), {}
-    if names == ["all"]:
-        skipped = {name: why for name, why in engine.methods().items() if why}
-        names = [name for name in METHODS if name not in skipped] or list(METHODS)
-    results = evaluate(
+    names = _names(args.methods)
+    everything = names == ["all"]
+    report = measure(
         engine,
         args.dataset,
         args.split,
-        names,
+        None if everything else names,
         args.limit,
-        lambda what, done, of: print(f"{what}: {done} of {of}", file=sys.stderr),
+        _tell,
         protocol=args.protocol,
     )
-    answer = evaluation_json(results, gallery=len(engine.gallery(args.dataset).ids))
-    answer["skipped"] = skipped
+    blocks = {
+        name: load(target)(engine, args.dataset, args.split, args.limit)
+        for name, target in (BLOCKS.items() if everything else ())
+    }
+    gallery = len(engine.gallery(args.dataset).ids)
+    answer = report_json(report, gallery=gallery, **blocks)
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         stem = f"{args.dataset}-{args.split}"
-        rows = {r.method: finite(r.rows) for r in results}
+        rows = {r.method: finite(r.rows) for r in report.evaluations}
         (args.out / f"{stem}.json").write_text(json.dumps(answer, indent=1) + "\n", "utf-8")
         (args.out / f"{stem}-rows.json").write_text(json.dumps(rows) + "\n", "utf-8")
     if args.readme:
         fill_readme(args.readme, answer, "python -m cirdemo " + shlex.join(args.words))
     return answer, 0
+
+
+def _errors(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Blame one stage for each query that SETR misses."""
+    from cirdemo.evaluate import measure
+    from cirdemo.evaluate.errors import analyse
+    from cirdemo.export import finite
+
+    options = (args.dataset, args.split, ["setr"], args.limit, _tell)
+    (setr, *_) = measure(_engine(args), *options, captions=False).evaluations
+    about = {"dataset": args.dataset, "split": args.split, "protocol": setr.protocol}
+    return finite(about | analyse(setr.rows)), 0
 
 
 def _train(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
@@ -309,6 +330,10 @@ def _engine(args: argparse.Namespace) -> Engine:
     return (args.make_engine or build_engine)(_settings(args))
 
 
+def _tell(what: str, done: int, of: int) -> None:
+    print(f"{what}: {done} of {of}", file=sys.stderr)
+
+
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
@@ -336,3 +361,14 @@ def _show_evaluation(answer: dict[str, Any]) -> str:
 
     skipped = [f"{name} was skipped: {why}" for name, why in answer["skipped"].items()]
     return "\n".join([markdown(answer), *skipped])
+
+
+def _show_errors(answer: dict[str, Any]) -> str:
+    from cirdemo.evaluate.errors import table
+
+    lines = [
+        f"{e['query_id']}  {e['kind']:10}  {e['blame']}: {e['modification']!r}"
+        f", rank {e['rank']}, coarse {e['coarse_rank']}"
+        for e in answer["errors"]
+    ]
+    return "\n".join([*lines, "", table(answer)])

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cirdemo.evaluate import by_kind
+from cirdemo.evaluate import Report, by_kind, by_phrasing
+from cirdemo.evaluate.errors import analyse
 from cirdemo.types import BadInput, Evaluation, Ranking, SearchResult
 
 COLUMNS = {  # metric -> (heading, factor)
@@ -17,6 +18,7 @@ COLUMNS = {  # metric -> (heading, factor)
     "R@50": ("R@50", 100),
     "R_subset@1": ("R_subset@1", 100),
     "mAP@10": ("mAP@10", 100),
+    "composition_gap": ("gap", 100),
     "match": ("text exact", 100),  # description_match, conclusion_match or caption_match
     "judge_AUC": ("judge AUC", 1),
     "judge_ECE": ("judge ECE", 1),
@@ -93,7 +95,7 @@ def evaluation_json(results: Sequence[Evaluation], *, gallery: int) -> dict[str,
         gallery: How many pictures were searched.
     """
     first = results[0]
-    answer = {
+    answer: dict[str, Any] = {
         "dataset": first.dataset,
         "split": first.split,
         "protocol": first.protocol,
@@ -103,13 +105,32 @@ def evaluation_json(results: Sequence[Evaluation], *, gallery: int) -> dict[str,
             r.method: {
                 **r.means,
                 "n": len(r.rows),
+                "seconds": round(r.seconds, 2),
                 "interval": {k: list(v) for k, v in r.interval.items()},
                 "by_kind": by_kind(r),
+                "by_phrasing": by_phrasing(r),
             }
             for r in results
         },
     }
     return finite(answer)  # type: ignore[no-any-return]
+
+
+def report_json(report: Report, *, gallery: int, **blocks: Any) -> dict[str, Any]:
+    """The whole `evaluate --json` object: the evaluations, and what stands beside them.
+
+    Args:
+        report: From `evaluate.measure`.
+        gallery: How many pictures were searched.
+        blocks: More objects by name, such as what was measured of the explanations.
+    """
+    answer = evaluation_json(report.evaluations, gallery=gallery)
+    setr = next((e for e in report.evaluations if e.method == "setr"), None)
+    if setr is not None:
+        found = analyse(setr.rows)
+        answer["errors"] = {k: found[k] for k in ("missed", "counts", "by_kind")}
+    answer |= {"skipped": dict(report.skipped), "seconds": round(report.seconds, 1)}
+    return finite(answer | blocks)  # type: ignore[no-any-return]
 
 
 def markdown(report: Mapping[str, Any]) -> str:

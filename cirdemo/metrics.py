@@ -114,16 +114,33 @@ def bootstrap_interval(
         resamples: How many.
         seed: Same seed, same interval.
     """
-    if not len(items):
-        return (float("nan"), float("nan"))
-    draws = np.random.default_rng(seed).integers(0, len(items), size=(resamples, len(items)))
     if statistic is mean:
-        values = np.asarray(items, dtype=np.float64)[draws].mean(axis=1)
-    else:
-        values = np.array([statistic([items[i] for i in row]) for row in draws])
-    values = values[~np.isnan(values)]
+        values = np.asarray(items, dtype=np.float64)[:, None]  # (Q, 1)
+        return middle(resampled_means(values, resamples=resamples, seed=seed)[:, 0], level=level)
+    draws = _draws(len(items), resamples, seed)  # (R, Q)
+    return middle([statistic([items[i] for i in row]) for row in draws], level=level)
+
+
+def resampled_means(values: np.ndarray, *, resamples: int = 1000, seed: int = 0) -> np.ndarray:
+    """Means (R, M) of values (Q, M) over R resamples of whole queries, for statistics of means."""
     if not len(values):
+        return np.zeros((0, values.shape[1]))
+    return np.asarray(values[_draws(len(values), resamples, seed)].mean(axis=1))
+
+
+def middle(samples: Sequence[float] | np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
+    """The ends of the middle `level` of samples, those that are no number left out."""
+    found = np.asarray(samples, dtype=np.float64)
+    found = found[~np.isnan(found)]
+    if not len(found):
         return (float("nan"), float("nan"))
     tail = (1.0 - level) / 2.0
-    low, high = np.quantile(values, [tail, 1.0 - tail])
+    low, high = np.quantile(found, [tail, 1.0 - tail])
     return (float(low), float(high))
+
+
+def _draws(count: int, resamples: int, seed: int) -> np.ndarray:
+    """Indices (R, Q) of resampled queries; none of nothing."""
+    if not count:
+        return np.zeros((0, 0), dtype=np.int64)
+    return np.random.default_rng(seed).integers(0, count, size=(resamples, count))

@@ -111,7 +111,7 @@ def test_evaluate_all_skips_what_cannot_run_and_says_so(capsys):
     status, answer = call(capsys, "evaluate", "fables", engine=lambda: fake_engine(broken=gone))
     assert status == 0 and answer["skipped"] == gone | {"rrf": gone["cot"]}
     assert list(answer["methods"]) == [
-        "text", "image", "sum", "union", "intersection", "setr", "setr_fused", "caption",
+        "text", "image", "sum", "union", "intersection", "setr", "setr_fused", "product", "caption",
     ]  # fmt: skip
 
 
