@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 MakeEngine = Callable[["Settings"], "Engine"]
 ABOUT = "Look inside composed image retrieval: reference image + modification text -> target."
-BLOCKS: dict[str, str] = {}  # more of `evaluate`: name -> function(engine, dataset, split, limit)
+BLOCKS = {  # more of `evaluate --methods all`: name -> function(engine, dataset, split, limit)
+    "impossible": "cirdemo.evaluate.impossible:refusals",
+}
 USAGE_ERROR = 2  # exit status of a CirError, as of a wrong option
 
 
@@ -121,6 +123,11 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, help="default: runs/NAME; shipped weights stay")
     sub.add_argument("--base", type=Path, help="folder with encoder and mllm to build on")
     sub.add_argument("--from", type=Path, dest="start", help="folder with weights to go on from")
+
+    sub = command("calibrate", _calibrate, models)
+    sub.add_argument("--datasets", default="fables,wardrobe", help="names with commas between")
+    sub.add_argument("--limit", type=int, help="only the first so many queries of each")
+    sub.add_argument("--out", type=Path, help="the judge's folder, unless given")
 
     sub = command("draw", _draw)
     sub.add_argument("world", choices=["fables", "wardrobe"])
@@ -268,6 +275,16 @@ def _train(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
         start=args.start,
     )
     return {"name": args.name, **report}, 0
+
+
+def _calibrate(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Fit what the judge's margins mean on the val split."""
+    from cirdemo.evaluate.calibrate import calibrate
+
+    settings = _settings(args)
+    out = args.out or settings.checkpoints / settings.profile / "judge"
+    found = calibrate(_engine(args), _names(args.datasets), out, limit=args.limit)
+    return {**found, "out": str(out)}, 0
 
 
 def _draw(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
