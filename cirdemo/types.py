@@ -185,6 +185,10 @@ class Triplet:
     enhanced: str = ""  # true enhanced description, "" where unknown
     intersection: str = ""  # true intersection description, "" where unknown
     conclusion: str = ""  # what a rationale should conclude, "" where unknown
+    modifications: tuple[str, ...] = ()  # wordings that a protocol averages over (FashionIQ: two)
+    soft_targets: tuple[tuple[ImageId, float], ...] = ()  # graded labels, -1 to 1 (CIRR)
+    aspects: tuple[str, ...] = ()  # semantic aspects (CIRCO)
+    shared_concept: str = ""  # what reference and target have in common (CIRCO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
