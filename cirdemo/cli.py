@@ -216,7 +216,6 @@ def _evaluate(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Measure methods on a dataset."""
     from cirdemo.evaluate import measure
     from cirdemo.export import fill_readme, finite, report_json
-    from cirdemo.registry import load
 
     engine = _engine(args)
     names = _names(args.methods)
@@ -230,12 +229,10 @@ def _evaluate(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
         _tell,
         protocol=args.protocol,
     )
-    blocks = {
-        name: load(target)(engine, args.dataset, args.split, args.limit)
-        for name, target in (BLOCKS.items() if everything else ())
-    }
+    blocks, skipped = _blocks(engine, args) if everything else ({}, {})
     gallery = len(engine.gallery(args.dataset).ids)
     answer = report_json(report, gallery=gallery, **blocks)
+    answer["skipped"] |= skipped
     if args.out:
         args.out.mkdir(parents=True, exist_ok=True)
         stem = f"{args.dataset}-{args.split}"
@@ -245,6 +242,24 @@ def _evaluate(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     if args.readme:
         fill_readme(args.readme, answer, "python -m cirdemo " + shlex.join(args.words))
     return answer, 0
+
+
+def _blocks(
+    engine: Engine, args: argparse.Namespace
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """What `evaluate` measures beside the methods, and why what is missing is so."""
+    from cirdemo.registry import load
+
+    found, skipped = {}, {}
+    for name, target in BLOCKS.items():
+        if not hasattr(engine.dataset(args.dataset), "record"):
+            skipped[name] = f"Dataset {args.dataset!r} has no records to make edits from."
+            continue
+        try:
+            found[name] = load(target)(engine, args.dataset, args.split, args.limit)
+        except CirError as error:
+            skipped[name] = str(error)
+    return found, skipped
 
 
 def _errors(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
