@@ -11,17 +11,16 @@ from cirdemo.evaluate import Report, by_kind, by_phrasing
 from cirdemo.evaluate.errors import analyse
 from cirdemo.types import BadInput, Evaluation, Ranking, SearchResult
 
-COLUMNS = {  # metric -> (heading, factor)
-    "R@1": ("R@1", 100),
-    "R@5": ("R@5", 100),
-    "R@10": ("R@10", 100),
-    "R@50": ("R@50", 100),
-    "R_subset@1": ("R_subset@1", 100),
-    "mAP@10": ("mAP@10", 100),
-    "composition_gap": ("gap", 100),
-    "match": ("text exact", 100),  # description_match, conclusion_match or caption_match
-    "judge_AUC": ("judge AUC", 1),
-    "judge_ECE": ("judge ECE", 1),
+COLUMNS = {  # metric -> heading
+    "R@1": "R@1",
+    "R@5": "R@5",
+    "R@10": "R@10",
+    "R@50": "R@50",
+    "R_subset@1": "R_subset@1",
+    "mAP@10": "mAP@10",
+    "composition_gap": "gap",
+    "match": "text exact",  # description_match, conclusion_match or caption_match
+    "judge_AUC": "judge AUC / ECE",
 }
 
 
@@ -134,10 +133,10 @@ def report_json(report: Report, *, gallery: int, **blocks: Any) -> dict[str, Any
 
 
 def markdown(report: Mapping[str, Any]) -> str:
-    """An `evaluate --json` object as a Markdown table; rates in percent, interval under R@1."""
+    """An `evaluate --json` object as a Markdown table; rates in percent, interval of R@1."""
     used = [c for c in COLUMNS if any(_value(m, c) is not None for m in report["methods"].values())]
     lines = [
-        "| method | " + " | ".join(COLUMNS[c][0] for c in used) + " |",
+        "| method | " + " | ".join(COLUMNS[c] for c in used) + " |",
         "|---" * (len(used) + 1) + "|",
     ]
     for name, means in report["methods"].items():
@@ -146,7 +145,8 @@ def markdown(report: Mapping[str, Any]) -> str:
     lines.append(
         f"{report['queries']} queries of split `{report['split']}`, {report['gallery']} pictures, "
         f"protocol `{report['protocol']}`. Rates in percent; in brackets the 95 % bootstrap "
-        "interval over queries. A query counts as found when any of its targets is."
+        "interval over queries. A query counts as found when any of its targets is. Gap: R@10 "
+        "minus the better of text-only and image-only R@10."
     )
     return "\n".join(lines)
 
@@ -162,13 +162,13 @@ def _cell(means: Mapping[str, Any], column: str) -> str:
     value = _value(means, column)
     if value is None:
         return "-"
-    factor = COLUMNS[column][1]
-    digits = 1 if factor == 100 else 3
-    text = f"{value * factor:.{digits}f}"
+    if column == "judge_AUC":
+        ece = _value(means, "judge_ECE")
+        return f"{value:.3f} / " + ("-" if ece is None else f"{ece:.3f}")
     ends = means.get("interval", {}).get(column)
-    if column in ("R@1", "judge_AUC") and ends and None not in ends:
-        text += f" [{ends[0] * factor:.{digits}f}, {ends[1] * factor:.{digits}f}]"
-    return text
+    if column != "R@1" or not ends or None in ends:
+        return f"{value * 100:.1f}"
+    return f"{value * 100:.1f} [{ends[0] * 100:.1f}, {ends[1] * 100:.1f}]"
 
 
 def fill_readme(path: Path, report: Mapping[str, Any], command: str) -> None:

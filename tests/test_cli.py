@@ -109,7 +109,8 @@ def test_evaluate_writes_and_fills(capsys, tmp_path):
 def test_evaluate_all_skips_what_cannot_run_and_says_so(capsys):
     gone = {"cot": "No checkpoint 'cot'."}
     status, answer = call(capsys, "evaluate", "fables", engine=lambda: fake_engine(broken=gone))
-    assert status == 0 and answer["skipped"] == gone | {"rrf": gone["cot"]}
+    assert status == 0 and answer["skipped"]["cot"] == answer["skipped"]["rrf"] == gone["cot"]
+    assert "no records" in answer["skipped"]["impossible"]  # of the colours
     assert list(answer["methods"]) == [
         "text", "image", "sum", "union", "intersection", "setr", "setr_fused", "product", "caption",
     ]  # fmt: skip
