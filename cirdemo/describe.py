@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cirdemo.prompts import describe_prompt
 from cirdemo.types import Cue, Description, Mode, Query
+from cirdemo.words import MEANINGLESS
+from cirdemo.words import phrases as phrases  # also under the name it is known by here
 
 if TYPE_CHECKING:
     from cirdemo.models.mllm import VisionLanguageModel
-
-# a phrase starts at one of these words, or is a word in -ing
-_STARTS = {
-    "in",
-    "on",
-    "at",
-    "by",
-    "beside",
-    "with",
-    "and",
-    "near",
-    "under",
-    "next",
-    "while",
-    "without",
-}
-_MEANINGLESS = {"a", "an", "the", "and", "with", "in", "on", "at", "by", "of", "beside"}
 
 
 class MLLMWriter:
@@ -65,24 +49,11 @@ class MLLMWriter:
         ]
 
 
-def phrases(text: str) -> list[str]:
-    """The text cut into small phrases: 'a brown dog', 'with a hat', 'sitting', 'in the snow'."""
-    out: list[list[str]] = []
-    for word in re.findall(r"[\w'-]+", text.lower()):
-        if not out or word in _STARTS or word.endswith("ing"):
-            out.append([word])
-        elif out[-1][-1].endswith("ing"):
-            out.append([word])
-        else:
-            out[-1].append(word)
-    return [" ".join(words) for words in out]
-
-
 def _related(old: str, new: str) -> bool:
     """Whether one phrase can be the other one changed: both actions, or a shared content word."""
     if old.endswith("ing") and new.endswith("ing"):
         return True
-    a, b = ({*p.split()} - _MEANINGLESS for p in (old, new))
+    a, b = ({*p.split()} - MEANINGLESS for p in (old, new))
     return bool(a & b)
 
 

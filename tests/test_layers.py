@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "cirdemo"
 LEVELS = (  # an import never points to a later line; a module not named here fails the test
     {"types"},
-    {"registry", "prompts", "metrics", "intake"},
+    {"registry", "prompts", "metrics", "intake", "words"},
     {"models", "data"},
     {"describe", "retrieve", "gallery", "rerank", "reason", "explain", "train"},
     {"parts", "submission"},
