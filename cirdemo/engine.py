@@ -7,16 +7,15 @@ parts, each loaded on first use.
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from cirdemo import coarse
+from cirdemo import coarse, stages
 from cirdemo.intake import clean_text, load_image
 from cirdemo.parts import Parts, named
 from cirdemo.registry import unknown
@@ -27,10 +26,8 @@ from cirdemo.types import (
     Composed,
     Composer,
     Dataset,
-    Description,
     Heatmap,
     ImageId,
-    Judgement,
     MissingCheckpoint,
     Mode,
     Query,
@@ -41,9 +38,6 @@ from cirdemo.types import (
 if TYPE_CHECKING:
     from cirdemo.gallery.store import Gallery
 
-log = logging.getLogger(__name__)
-
-JUDGING_STEP = 10  # judgements between two partial results: five updates for fifty candidates
 STRANGE_PICTURE = (
     "The reference looks like nothing the models were trained on: what they say of it is a guess."
 )
@@ -198,21 +192,26 @@ class Engine:
         if rerank and (part := self.parts.composers.get("intersection")) and not part.why_not():
             asks.append(part.get())  # the judge is told this description, whatever list it judges
 
-        result = self._describe(result, asks, descriptions or {})
+        result = stages.describe(result, asks, descriptions or {})
         yield result
         start = time.perf_counter()
         composed = {n: compose(c, query, result.descriptions) for n, c in composers.items()}
         depth = max(top, rerank)
         deep = {n: self._rank(shelf, n, composed, query, depth) for n in names}
         lists = {n: replace(r, candidates=r.candidates[:top]) for n, r in deep.items()}
-        result = _done(result, "coarse", start, composed=composed, coarse=lists)
+        result = stages.done(result, "coarse", start, composed=composed, coarse=lists)
         yield result
         if rerank:
             prior = getattr(self.parts.encoder.get(), "scale", 1.0) if fuse else 0.0
-            result = yield from self._rerank(result, shelf, deep[rerank_on], rerank, top, prior)
+            ranking = deep[rerank_on]
+            judge = self.parts.judge
+            result = yield from stages.rerank(result, shelf, ranking, judge, rerank, prior=prior)
         if reason or "cot" in methods:
-            result = self._reason(result, shelf, top)
-            yield result
+            yield stages.reason(
+                result,
+                lambda: self.composer("cot"),
+                lambda composed: self._rank(shelf, "cot", composed, query, top),
+            )
 
     def explain(
         self, image: Image.Image, texts: Sequence[str], image_id: ImageId = ""
@@ -225,8 +224,6 @@ class Engine:
         if self.parts.heatmaps is None:
             raise CirError("This set of models draws no heatmaps; pick another profile.")
         return self.parts.heatmaps(self.parts.encoder.get(), image, texts, image_id)
-
-    # --- stages ----------------------------------------------------------------------------
 
     def _composers(self, methods: Sequence[str], text_weight: float | None) -> dict[str, Composer]:
         """What the methods' lists come from, `sum` with another weight where one is given."""
@@ -246,96 +243,7 @@ class Engine:
             self.parts, shelf, method, composed, k, exclude=excluded, query_id=query_id
         )
 
-    def _describe(
-        self, result: SearchResult, composers: Sequence[Composer], given: Mapping[Mode, str]
-    ) -> SearchResult:
-        """Write the descriptions that the methods need, or take the given ones."""
-        start = time.perf_counter()
-        written: dict[Mode, Description] = {
-            mode: Description(text=clean_text(text), mode=mode, writer="user")
-            for mode, text in given.items()
-        }
-        models = dict(result.models)
-        for composer in composers:
-            mode = getattr(composer, "mode", None)
-            if mode is not None and mode not in written:
-                written[mode] = composer.write(result.query)  # type: ignore[attr-defined]
-                models["writer"] = written[mode].writer
-        return _done(result, "describe", start, descriptions=written, models=models)
-
-    def _rerank(
-        self,
-        result: SearchResult,
-        shelf: Gallery,
-        ranking: Ranking,
-        depth: int,
-        top: int,
-        prior: float,
-    ) -> Generator[SearchResult, None, SearchResult]:
-        """Judge the first `depth` candidates; partial results have the stage "judging"."""
-        from cirdemo.rerank import reorder
-
-        start, pause = time.perf_counter(), 0.0
-        judged: dict[ImageId, Judgement] = {}
-        notices = result.notices
-        ranking = replace(ranking, candidates=ranking.candidates[: max(depth, top)])
-        wanted = result.descriptions.get("intersection")
-        try:
-            judge = self.parts.judge.get()
-            result = replace(result, models={**result.models, "judge": judge.identity})
-            pictures = [(i, shelf.image(i)) for i in ranking.ids[:depth]]
-            for verdict in judge.judge(result.query, pictures, wanted.text if wanted else ""):
-                judged[verdict.image_id] = verdict
-                if len(judged) % JUDGING_STEP == 0 and len(judged) < len(pictures):
-                    away = time.perf_counter()
-                    order = reorder(ranking, tuple(judged.values()), prior=prior)
-                    changes = {"judgements": dict(judged), "reranked": order}
-                    yield _done(result, "judging", start + pause, **changes)
-                    pause += time.perf_counter() - away  # the reader's time is not the judge's
-        except Exception as error:
-            notices = (*notices, _late("The judge", error, f"The {ranking.method} list stands."))
-        order = reorder(ranking, tuple(judged.values()), prior=prior) if judged else ()
-        changes = {"judgements": judged, "reranked": order, "notices": notices}
-        result = _done(result, "rerank", start + pause, **changes)
-        yield result
-        return result
-
-    def _reason(self, result: SearchResult, shelf: Gallery, top: int) -> SearchResult:
-        """CIR-CoT: a rationale, and the list of its vector."""
-        start = time.perf_counter()
-        try:
-            composer = self.composer("cot")
-            composed = result.composed.get("cot") or composer.compose(result.query)
-            ranking = self._rank(shelf, "cot", {"cot": composed}, result.query, top)
-        except Exception as error:
-            notice = _late("The reasoning", error, "The other lists stand.")
-            return _done(result, "reason", start, notices=(*result.notices, notice))
-        return _done(
-            result,
-            "reason",
-            start,
-            composed={**result.composed, "cot": composed},
-            coarse={**result.coarse, "cot": ranking},
-            rationale=composed.rationale,
-            models={**result.models, "reasoner": getattr(composer, "identity", "cot")},
-        )
-
-
-def _done(result: SearchResult, stage: str, start: float, **changes: Any) -> SearchResult:
-    """The result after a stage; its seconds count from `start`."""
-    key = "rerank" if stage == "judging" else stage
-    seconds = {**result.seconds, key: time.perf_counter() - start}
-    return replace(result, stage=stage, seconds=seconds, **changes)
-
 
 def _words_notice(words: Sequence[str]) -> str:
     listed = ", ".join(repr(w) for w in words)
     return f"The models have never seen {listed}: what they make of it is a guess."
-
-
-def _late(who: str, error: Exception, stands: str) -> str:
-    """The notice for a late stage that could not finish."""
-    if isinstance(error, CirError):
-        return f"{who} could not run: {error} {stands}"
-    log.error("%s failed", who, exc_info=error)
-    return f"{who} failed ({type(error).__name__}: {error}). {stands}"

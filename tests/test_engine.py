@@ -65,7 +65,7 @@ def test_depth_bounds_the_judge_and_top_bounds_the_lists():
 
 
 def test_partial_judgements_are_yielded_on_the_way(monkeypatch):
-    monkeypatch.setattr("cirdemo.engine.JUDGING_STEP", 3)
+    monkeypatch.setattr("cirdemo.stages.JUDGING_STEP", 3)
     results = run(fake_engine(), reason=False)
     assert [r.stage for r in results] == ["describe", "coarse", "judging", "judging", "rerank"]
     assert [len(r.judgements) for r in results] == [0, 0, 3, 6, 8]
