@@ -47,12 +47,19 @@ METHODS = Registry(
         "intersection": "cirdemo.retrieve.textual:DescriptionComposer",
         "cot": "cirdemo.retrieve.learned:CotComposer",
         "cot_direct": "cirdemo.retrieve.learned:DirectComposer",
+        "inversion": "cirdemo.retrieve.inversion:InversionComposer",
+        "oti": "cirdemo.retrieve.inversion:OtiComposer",
+        "qformer": "cirdemo.retrieve.tuned:QFormerComposer",
+        "dpo_published": "cirdemo.retrieve.tuned:DpoPublished",
+        "dpo": "cirdemo.retrieve.tuned:DpoComposer",
         "rrf": "cirdemo.retrieve.fusions:ReciprocalRank",
     },
 )
 MODES = ("union", "enhanced", "intersection")  # methods that write a description of the same name
 FUSIONS = ("product", "rrf")  # methods that make one list of others
 COT = ("cot", "cot_direct")  # methods of the adapter `cot`
+DPO = ("dpo_published", "dpo")  # methods of a tuned text tower
+ON_ENCODER = ("inversion", "qformer", *DPO)  # methods with weights of their name, on the encoder
 DATASETS = Registry(
     "dataset",
     {
@@ -70,6 +77,7 @@ class Profile:
     encoder: str
     mllm: str
     adapters: Mapping[str, str] = field(default_factory=dict)  # LoRA: judge, cot
+    tuned: Mapping[str, str] = field(default_factory=dict)  # of ON_ENCODER, for this encoder alone
     shipped: bool = False  # the sources are this project's own, under checkpoints/
 
 
@@ -79,6 +87,7 @@ PROFILES: dict[str, Profile] = {
         encoder="embedded/encoder",
         mllm="embedded/mllm",
         adapters={"judge": "embedded/judge", "cot": "embedded/cot"},
+        tuned={name: f"embedded/{name}" for name in ON_ENCODER},
         shipped=True,
     ),
     "photo": Profile(
@@ -208,7 +217,8 @@ class _Builder:
 
     def _source(self, role: str) -> str:
         """The folder or hub name of a role."""
-        name = {"encoder": self.profile.encoder, "mllm": self.profile.mllm, **self.profile.adapters}
+        name = {"encoder": self.profile.encoder, "mllm": self.profile.mllm}
+        name |= {**self.profile.adapters, **self.profile.tuned}
         folder = self.settings.checkpoints / name[role]
         return str(folder) if self.profile.shipped or folder.is_dir() else name[role]
 
@@ -216,6 +226,8 @@ class _Builder:
         """Why the weights of a role cannot be used, or None."""
         if role == "cot" and role not in self.profile.adapters:
             return f"Profile {self.settings.profile!r} has no adapter 'cot'; use 'embedded'."
+        if role in ON_ENCODER and role not in self.profile.tuned:
+            return f"Profile {self.settings.profile!r} has no weights {role!r}; use 'embedded'."
         if role == "judge" and role not in self.profile.adapters:
             return None  # the model judges as it is, untuned
         if not self.profile.shipped or Path(self._source(role)).is_dir():
@@ -268,6 +280,8 @@ class _Builder:
                 self._require("cot")
                 reasoner = load("cirdemo.reason:Reasoner")(self.mllm.get())
                 composer = kind(reasoner, space=encoder.space)
+            elif name in (*ON_ENCODER, "oti"):
+                composer = self._on_encoder(name, encoder)
             else:
                 composer = kind(encoder)
             return composer
@@ -275,8 +289,25 @@ class _Builder:
         roles = dict.fromkeys(COT, ("encoder", "mllm", "cot")) | dict.fromkeys(
             MODES, ("encoder", "mllm")
         )
+        roles |= {n: ("encoder", n) for n in ON_ENCODER}
         needs = roles.get(name, ("encoder",))
         return Part(make, lambda: next(filter(None, map(self._missing, needs)), None))
+
+    def _on_encoder(self, name: str, encoder: Any) -> Composer:
+        """A method that opens the encoder up, with its own weights where it has some."""
+        kind, made = METHODS.load(name), "cirdemo.models.trained:"
+        folder = self._require(name) if name in ON_ENCODER else ""
+        composer: Composer
+        if name == "qformer":
+            composer = kind(encoder, load(made + "load_qformer")(folder, encoder.space))
+        elif name in DPO:
+            tuned = load(made + "load_tuned_tower")
+            composer = kind(encoder, tuned(encoder.model, folder, name, encoder.space))
+        else:
+            tower = load("cirdemo.models.fusion:TextTower")(encoder.model)
+            phi = (load(made + "load_inverter")(folder, encoder.space),) if folder else ()
+            composer = kind(encoder, tower, *phi)
+        return composer
 
     def _captioner(self) -> Callable[[Sequence[Image.Image]], list[str]]:
         model: Any = self.mllm.get()
