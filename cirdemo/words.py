@@ -22,7 +22,8 @@ STARTS = {
     "without",
 }
 MEANINGLESS = {"a", "an", "the", "and", "with", "in", "on", "at", "by", "of", "beside"}
-STEM = 4  # letters: "fox" and "foxes", "scarf" and "scarves" are the same thing
+NUMBERS = {"one", "two", "three", "four", "five"}  # no thing by themselves
+STEM = 4  # letters that "scarf" and "scarves" share
 
 
 def phrases(text: str) -> list[str]:
@@ -55,9 +56,17 @@ def control_words(texts: Iterable[str], said: Sequence[str]) -> list[str]:
         texts: Captions of other pictures.
         said: Descriptions and captions of the picture.
     """
-    taken = {word[:STEM] for text in said for word in re.findall(r"[\w'-]+", text.lower())}
+    taken = {word for text in said for word in re.findall(r"[\w'-]+", text.lower())}
     words = {word for text in texts for word in re.findall(r"[\w'-]+", text.lower())}
-    return sorted(w for w in words if len(w) > 2 and w not in STARTS and w[:STEM] not in taken)
+    words -= STARTS | MEANINGLESS | NUMBERS
+    return sorted(w for w in words if not any(_akin(w, other) for other in taken))
+
+
+def _akin(a: str, b: str) -> bool:
+    """Whether two words are forms of one ("fox" and "foxes"), or may be."""
+    return a[:STEM] == b[:STEM] or (
+        min(len(a), len(b)) >= 3 and (a.startswith(b) or b.startswith(a))
+    )
 
 
 def control_word(texts: Iterable[str], said: Sequence[str], seed: str = "") -> str:

@@ -5,7 +5,14 @@ import pytest
 import torch
 from PIL import Image
 
-from cirdemo.explain.heatmaps import gradient_shares, similarity_maps
+from cirdemo.explain.heatmaps import (
+    _ClassReader,
+    attention_shares,
+    gradient_shares,
+    similarity_maps,
+    spread,
+    word_maps,
+)
 from cirdemo.explain.overlay import colour_bar, difference, overlay, raw_values
 from cirdemo.models.encoders import OpenClipEncoder
 from cirdemo.types import CirError, Heatmap
@@ -59,7 +66,64 @@ def test_shares_match_finite_differences(encoder, picture):
         assert shares[row, column] == pytest.approx(slope, abs=0.02 * float(np.abs(shares).max()))
 
 
-@pytest.mark.parametrize("kind", ["hirescam", "patch-cosine"])
+def test_attention_shares_match_finite_differences(encoder, picture):
+    """Scaling what the class token reads from a patch moves the cosine by the patch's share."""
+    vector = encoder.encode_texts(TEXTS[:1])  # (1, D)
+    shares = attention_shares(encoder, picture, vector)[0]  # (8, 8)
+    assert np.abs(shares).max() > 1e-6
+    pixels, visual = encoder.pixels([picture]), encoder.model.visual
+    reader = _ClassReader(visual, 1)  # the tiny tower has two blocks: one can be laid open
+    with torch.inference_mode():
+        tokens = visual.transformer.resblocks[0](visual._embeds(pixels))[:, None]  # (1, 1, T, C)
+
+    def cosine(patch: int, factor: float) -> float:
+        def scale(module, inputs, output):
+            output = output.clone()
+            output[:, 1 + patch] *= factor
+            return output
+
+        hook = reader.messages[0].register_forward_hook(scale)
+        with torch.no_grad():
+            out = torch.nn.functional.normalize(reader(tokens.clone()).double(), dim=-1)[0].numpy()
+        hook.remove()
+        return float(out @ vector[0].astype(np.float64))
+
+    # nothing scaled, the reader is the tower
+    plain = float(encoder.encode_images([picture])[0] @ vector[0])
+    assert cosine(0, 1.0) == pytest.approx(plain, abs=1e-5)
+    for patch in (0, 7, 33, 63):
+        row, column = divmod(patch, 8)
+        slope = (cosine(patch, 1.1) - cosine(patch, 0.9)) / 0.2
+        assert shares[row, column] == pytest.approx(slope, abs=0.02 * float(np.abs(shares).max()))
+
+
+def test_spread_has_no_pull_to_the_middle():
+    np.testing.assert_allclose(spread(np.ones((2, 5, 7))), 1, atol=1e-6)
+    corner = np.zeros((4, 4))
+    corner[0, 0] = 36
+    blurred = spread(corner)
+    assert blurred.argmax() == 0
+    assert blurred[0, 0] == pytest.approx(36 * 16 / 25)  # a corner has 25 of the kernel's 36
+    assert blurred[1, 1] == pytest.approx(36 * 1 / 36)
+    assert blurred[2:].max() == 0
+
+
+def test_a_tower_without_a_class_token_gets_the_other_kind(tmp_path, picture):
+    encoder = OpenClipEncoder(save_tiny_encoder(tmp_path / "tiny"))
+    encoder.model.visual.pool_type = "avg"
+    made = similarity_maps(encoder, picture, TEXTS, "x")
+    assert {m.kind for m in made} == {"hirescam"}
+    assert max(m.values.max() for m in made) == pytest.approx(1)
+
+
+def test_maps_of_the_words_of_a_text(encoder, picture):
+    made = word_maps(encoder, picture, "a red dog in the snow", "x", control="hat")
+    assert [m.text for m in made] == ["a red dog in the snow", "a red dog", "in the snow", "hat"]
+    assert len({m.value_range for m in made}) == 1
+    assert [m.text for m in word_maps(encoder, picture, "snow", "x")] == ["snow"]
+
+
+@pytest.mark.parametrize("kind", ["attention", "hirescam", "patch-cosine"])
 def test_one_range_for_all_texts(encoder, picture, kind):
     maps = similarity_maps(encoder, picture, TEXTS, "x", kind=kind)
     assert [m.text for m in maps] == TEXTS
