@@ -123,6 +123,16 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, help="default: runs/NAME; shipped weights stay")
     sub.add_argument("--base", type=Path, help="folder with encoder and mllm to build on")
     sub.add_argument("--from", type=Path, dest="start", help="folder with weights to go on from")
+    real = sub.add_argument_group("judge or cot on a benchmark folder")
+    real.add_argument("--data", type=Path, metavar="DIR", help="folder of CIRR, CIRCO or FashionIQ")
+    real.add_argument("--dataset", help="cirr, circo or fashioniq; default: what DIR holds")
+    real.add_argument("--split", default="train")
+    real.add_argument("--images", type=Path, help="folder of the pictures, if not where usual")
+    real.add_argument("--missing", choices=["stop", "skip"], default="stop", help="pictures")
+    real.add_argument("--model", help="folder or hub name; default: the profile's")
+    real.add_argument("--encoder", help="the same; none: wrong pictures are random")
+    real.add_argument("--rationales", type=Path, metavar="FILE", help="JSON lines, for cot")
+    real.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="settings")
 
     sub = command("calibrate", _calibrate, models)
     sub.add_argument("--datasets", default="fables,wardrobe", help="names with commas between")
@@ -281,6 +291,13 @@ def _train(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     settings = _settings(args)
     out = args.out or Path("runs") / args.name
     report = recipes.run(
+    if args.data:
+        return _train_large(args, settings, out), 0
+    if settings.profile != "embedded":
+        raise BadInput(
+            f"Profile {settings.profile!r} trains judge or cot on a folder of CIRR, CIRCO or "
+            "FashionIQ: name it with --data DIR. Without a profile the drawn worlds are used."
+        )
         args.name,
         seconds=args.seconds,
         seed=args.seed,
@@ -293,6 +310,43 @@ def _train(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
 
 def _calibrate(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
+def _train_large(args: argparse.Namespace, settings: Settings, out: Path) -> dict[str, Any]:
+    """Train an adapter of a published model on a benchmark folder."""
+    from cirdemo.config import PROFILES
+    from cirdemo.train import large
+
+    def source(name: str) -> str:
+        folder = settings.checkpoints / name
+        return str(folder) if folder.is_dir() else name
+
+    profile = PROFILES[settings.profile]
+    if wrong := [text for text in args.settings if "=" not in text]:
+        raise BadInput(f"--set {wrong[0]}: write it as NAME=VALUE.")
+    job = large.LargeJob(
+        name=args.name,
+        profile=settings.profile,
+        folder=args.data,
+        dataset=args.dataset,
+        split=args.split,
+        images=args.images,
+        missing=args.missing,
+        model=args.model or source(profile.mllm),
+        encoder=None if args.encoder == "none" else args.encoder or source(profile.encoder),
+        rationales=args.rationales,
+        out=out,
+        cache=settings.cache,
+        seconds=args.seconds,
+        seed=args.seed,
+        start=args.start,
+        device=args.device or os.environ.get("CIRDEMO_DEVICE"),
+        options=dict(text.split("=", 1) for text in args.settings),
+    )
+    report = large.run(job)
+    if os.environ.get("RANK", "0") != "0":
+        raise SystemExit(0)  # of several processes the first one answers
+    return {"name": args.name, **report}
+
+
     """Fit what the judge's margins mean on the val split."""
     from cirdemo.evaluate.calibrate import calibrate
 

@@ -61,8 +61,12 @@ def test_published_circo():
 @published
 @pytest.mark.parametrize(
     ("category", "count", "whole", "named", "twice"),
-    [("dress", 2017, 3817, 2628, 5), ("shirt", 2038, 6346, 3089, 1), ("toptee", 1961, 5373, 2902, 3)],
-)  # fmt: skip
+    [
+        ("dress", 2017, 3817, 2628, 5),
+        ("shirt", 2038, 6346, 3089, 1),
+        ("toptee", 1961, 5373, 2902, 3),
+    ],
+)
 def test_published_fashioniq(category, count, whole, named, twice):
     root = SHARED / "fashioniq"
     val = read_fashioniq(root, category, missing="keep")
@@ -236,6 +240,8 @@ def test_fashioniq_galleries(tmp_path, suffix):
 def test_what_is_wrong_with_a_folder_is_said(tmp_path):
     with pytest.raises(MissingCheckpoint, match="holds no annotations"):
         read_all(tmp_path)
+    with pytest.raises(MissingCheckpoint, match="no training split"):
+        read_circo(tmp_path, "train")
     make_cirr(tmp_path, queries(2), "train")
     with pytest.raises(MissingCheckpoint, match=r"cap.rc2.val.json .* there are cap.rc2.train"):
         read_all(tmp_path, split="val")

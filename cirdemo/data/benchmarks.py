@@ -96,6 +96,11 @@ def read_circo(
         MissingCheckpoint: The annotations of the split are absent.
         BadInput: They are broken, or pictures are absent (see `Benchmark`).
     """
+    if split == "train":
+        raise MissingCheckpoint(
+            "CIRCO has no training split. Split val has targets; what learns from it cannot be "
+            "measured on it."
+        )
     home = annotations_home(
         Path(root), SOURCES["circo"], f"annotations/{split}.json", ("CIRCO", "circo")
     )

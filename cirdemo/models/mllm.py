@@ -59,6 +59,8 @@ class VisionLanguageModel:
             ) from error
         processor.tokenizer.padding_side = "left"
         folders = {role: Path(path) for role, path in (adapters or {}).items()}
+        if any((folder / PROJECTION).is_file() for folder in folders.values()):
+            add_embedding_token(model, processor.tokenizer)
         for role, folder in folders.items():
             if not (folder / "adapter_config.json").is_file():
                 raise MissingCheckpoint(
@@ -254,6 +256,30 @@ class VisionLanguageModel:
             else:
                 self.model.set_adapter(adapter)
                 yield
+
+
+def add_embedding_token(model: Any, tokenizer: Any) -> bool:
+    """Give a model the token `<emb>` if its tokenizer lacks it, as published ones do.
+
+    Its embedding is the mean of all others, so that an adapter finds the one it was trained with.
+
+    Returns:
+        Whether it was added.
+    """
+    if prompts.EMBED in tokenizer.get_vocab():
+        return False
+    tokenizer.add_tokens([prompts.EMBED], special_tokens=True)
+    index = tokenizer.convert_tokens_to_ids(prompts.EMBED)
+    if index >= model.get_input_embeddings().num_embeddings:  # most tables have rows to spare
+        model.resize_token_embeddings(index + 1, mean_resizing=False)
+    table, output = (
+        m.weight for m in (model.get_input_embeddings(), model.get_output_embeddings())
+    )
+    with torch.no_grad():
+        table[index] = table[:index].mean(0, dtype=torch.float32).to(table.dtype)
+        if output is not table:
+            output[index] = 0
+    return True
 
 
 def _content(part: Part) -> dict[str, Any]:
