@@ -108,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--methods", default="all", help="names with commas between, or all")
     sub.add_argument("--protocol", default="reference-excluded")
     sub.add_argument("--limit", type=int, help="only the first so many queries")
-    sub.add_argument("--out", type=Path, help="write the object and the rows per query here")
+    sub.add_argument("--out", type=Path, help="write JSON, CSV, Markdown and figures here")
     sub.add_argument("--readme", type=Path, help="put the table between this file's markers")
 
     sub = command("errors", _errors, models, show=_show_errors)
@@ -225,7 +225,7 @@ def _write_heatmaps(engine: Engine, result: SearchResult, args: argparse.Namespa
 def _evaluate(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Measure methods on a dataset."""
     from cirdemo.evaluate import measure
-    from cirdemo.export import fill_readme, finite, report_json
+    from cirdemo.export import fill_readme, report_json
 
     engine = _engine(args)
     names = _names(args.methods)
@@ -243,14 +243,15 @@ def _evaluate(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     gallery = len(engine.gallery(args.dataset).ids)
     answer = report_json(report, gallery=gallery, **blocks)
     answer["skipped"] |= skipped
+    command = "python -m cirdemo " + shlex.join(args.words)
     if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
-        stem = f"{args.dataset}-{args.split}"
-        rows = {r.method: finite(r.rows) for r in report.evaluations}
-        (args.out / f"{stem}.json").write_text(json.dumps(answer, indent=1) + "\n", "utf-8")
-        (args.out / f"{stem}-rows.json").write_text(json.dumps(rows) + "\n", "utf-8")
+        from cirdemo.results import write
+
+        rows = {r.method: r.rows for r in report.evaluations}
+        files = write(args.out, answer, rows, command)
+        print("\n".join(map(str, files)), file=sys.stderr)
     if args.readme:
-        fill_readme(args.readme, answer, "python -m cirdemo " + shlex.join(args.words))
+        fill_readme(args.readme, answer, command)
     return answer, 0
 
 
@@ -290,7 +291,6 @@ def _train(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 
     settings = _settings(args)
     out = args.out or Path("runs") / args.name
-    report = recipes.run(
     if args.data:
         return _train_large(args, settings, out), 0
     if settings.profile != "embedded":
@@ -298,6 +298,7 @@ def _train(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
             f"Profile {settings.profile!r} trains judge or cot on a folder of CIRR, CIRCO or "
             "FashionIQ: name it with --data DIR. Without a profile the drawn worlds are used."
         )
+    report = recipes.run(
         args.name,
         seconds=args.seconds,
         seed=args.seed,
@@ -309,7 +310,6 @@ def _train(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     return {"name": args.name, **report}, 0
 
 
-def _calibrate(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
 def _train_large(args: argparse.Namespace, settings: Settings, out: Path) -> dict[str, Any]:
     """Train an adapter of a published model on a benchmark folder."""
     from cirdemo.config import PROFILES
@@ -347,6 +347,7 @@ def _train_large(args: argparse.Namespace, settings: Settings, out: Path) -> dic
     return {"name": args.name, **report}
 
 
+def _calibrate(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Fit what the judge's margins mean on the val split."""
     from cirdemo.evaluate.calibrate import calibrate
 

@@ -116,6 +116,22 @@ def test_evaluate_all_skips_what_cannot_run_and_says_so(capsys):
     ]  # fmt: skip
 
 
+def test_errors_blames_each_miss_once(capsys):
+    # q1 is found first, q2 second: the judge says 0.9 of green whatever was asked for
+    status, answer = call(capsys, "errors", "fables")
+    assert status == 0
+    assert {"dataset", "split", "queries", "missed", "counts", "by_kind", "errors"} <= set(answer)
+    assert (answer["queries"], answer["missed"]) == (2, 1)
+    (missed,) = answer["errors"]
+    assert missed["query_id"] == "q2" and missed["blame"] == "re-rank inversion"
+    assert missed["first"] == "green" and missed["coarse_rank"] == 1
+    assert answer["counts"]["re-rank inversion"] == 1 == sum(answer["counts"].values())
+    status, answer = call(capsys, "errors", "fables", "--limit", "1")
+    assert (answer["queries"], answer["missed"], answer["errors"]) == (1, 0, [])
+    assert main(["errors", "fables"], make_engine=lambda settings: fake_engine()) == 0
+    assert "| all | 2 | 1 | 0 | 0 | 1 | 0 |" in capsys.readouterr().out
+
+
 def test_check_and_doctor(capsys):
     status, answer = call(capsys, "check", "--method", "union")
     assert status == 0 and answer["verdict"] == "passed"

@@ -1,0 +1,114 @@
+"""An evaluation on disk: JSON, rows per query, CSV, Markdown and figures, under one stem."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cirdemo.evaluate.errors import table
+from cirdemo.export import finite, markdown
+
+Report = Mapping[str, Any]  # the `evaluate --json` object
+COLUMNS = ("dataset", "split", "method", "group", "metric", "value", "low", "high", "queries")
+
+
+def write(
+    out: Path, report: Report, rows: Mapping[str, Sequence[Mapping[str, Any]]], command: str
+) -> list[Path]:
+    """Write everything that is known of an evaluation into a folder.
+
+    Args:
+        out: The folder; it is made.
+        report: The `evaluate --json` object.
+        rows: Rows per query, by method.
+        command: What was run, for the Markdown.
+
+    Returns:
+        The files: `<dataset>-<split>.json`, `-rows.json`, `.csv`, `.md` and a `.png` a figure.
+    """
+    from cirdemo.evaluate.figures import draw  # matplotlib takes a second to import
+
+    out.mkdir(parents=True, exist_ok=True)
+    stem = f"{report['dataset']}-{report['split']}"
+    figures = draw(report, rows, out, stem)
+    files = [out / f"{stem}{end}" for end in (".json", "-rows.json", ".csv", ".md")]
+    files[0].write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    files[1].write_text(json.dumps(finite(rows), ensure_ascii=False) + "\n", "utf-8")
+    with files[2].open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows(_lines(report))
+    files[3].write_text(_page(report, command, figures), "utf-8")
+    return [*files, *figures]
+
+
+def _lines(report: Report) -> Iterator[tuple[Any, ...]]:
+    """One line a number: of all queries, of each kind, of each sort of phrasing."""
+    about = (report["dataset"], report["split"])
+    beside = ("n", "seconds")
+    for name, method in report["methods"].items():
+        for metric, value in method.items():
+            if isinstance(value, (int, float)) and metric not in beside:
+                ends = method["interval"].get(metric, ("", ""))
+                yield (*about, name, "all", metric, value, *ends, method["n"])
+        yield (*about, name, "all", "seconds", method["seconds"], "", "", method["n"])
+        for kind, means in method["by_kind"].items():
+            for metric, value in means.items():
+                if metric != "queries" and value is not None:
+                    yield (*about, name, kind, metric, value, "", "", means["queries"])
+        if told := method["by_phrasing"]:
+            for group, count in told["queries"].items():
+                yield (*about, name, f"phrasing {group}", "R@1", told[group], "", "", count)
+
+
+def _page(report: Report, command: str, figures: Sequence[Path]) -> str:
+    """The Markdown page: the table of the README, and what is too wide for it."""
+    parts = [f"# {report['dataset']}, split {report['split']}", f"```\n{command}\n```"]
+    parts.append(markdown(report))
+    methods = report["methods"]
+    told = {n: m["by_phrasing"] for n, m in methods.items() if m.get("by_phrasing")}
+    if told:
+        parts += ["## R@1 by phrasing", _phrasings(told)]
+    if true := {n: m["sentence_truth"] for n, m in methods.items() if "sentence_truth" in m}:
+        lines = [_share(n, v, methods[n]["interval"]["sentence_truth"]) for n, v in true.items()]
+        parts += ["## True statements of the rationale", "\n".join(lines)]
+    if errors := report.get("errors"):
+        total = {"queries": methods["setr"]["n"], **errors}
+        parts += ["## Misses of SETR at rank 1, and the stage to blame", table(total)]
+    parts += ["## Seconds", _seconds(report)]
+    if report.get("skipped"):
+        lines = [f"- `{name}`: {why}" for name, why in report["skipped"].items()]
+        parts += ["## Left out", "\n".join(lines)]
+    parts += [f"![{path.stem}]({path.name})" for path in figures]
+    return "\n\n".join(parts) + "\n"
+
+
+def _phrasings(told: Mapping[str, Any]) -> str:
+    lines = ["| method | seen | unseen | difference |", "|---|---|---|---|"]
+    for name, t in told.items():
+        low, high = (f"{v * 100:+.1f}" for v in t["interval"])
+        cells = [f"{t['seen'] * 100:.1f}", f"{t['unseen'] * 100:.1f}"]
+        cells.append(f"{t['difference'] * 100:+.1f} [{low}, {high}]")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    count = next(iter(told.values()))["queries"]
+    lines += [
+        "",
+        f"{count['seen']} queries in phrasings of every split, {count['unseen']} in those",
+    ]
+    return "\n".join(lines) + " that only test has; in percent, with the 95 % bootstrap interval."
+
+
+def _share(name: str, value: float, ends: Sequence[float]) -> str:
+    low, high = (f"{v * 100:.1f}" for v in ends)
+    return f"- `{name}`: {value * 100:.1f} % [{low}, {high}]"
+
+
+def _seconds(report: Report) -> str:
+    lines = ["| method | seconds | a query |", "|---|---|---|"]
+    for name, method in report["methods"].items():
+        each = method["seconds"] / max(method["n"], 1)
+        lines.append(f"| {name} | {method['seconds']:.1f} | {each:.3f} |")
+    return "\n".join([*lines, "", f"All of it together, shared work once: {report['seconds']} s."])
