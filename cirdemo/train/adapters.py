@@ -29,6 +29,7 @@ from cirdemo.train.packing import Segment
 from cirdemo.train.pools import DrawnPool
 
 TARGETS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+PRACTISED = 1_000_000  # steps after which pictures are as hard as they get
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,11 @@ def save_adapter(
         path.chmod(0o644)
 
 
+def load_projection(projection: nn.Linear, folder: Path) -> None:
+    """Go on from the projection beside an adapter."""
+    projection.load_state_dict({k: v.float() for k, v in load_file(folder / PROJECTION).items()})
+
+
 class JudgeTrainer(Checked):
     """Lists of candidates behind one shared prefix: targets, mined negatives, near misses."""
 
@@ -111,11 +117,16 @@ class JudgeTrainer(Checked):
         hard: dict[str, np.ndarray],
         recipe: JudgeRecipe,
         seed: int,
+        *,
+        fresh: bool = True,
     ) -> None:
-        """`hard`: by world, rows (queries, 100) of the coarse retriever's best pictures."""
+        """`hard`: by world, rows (queries, 100) of the coarse retriever's best pictures.
+
+        `fresh`: the adapter knows nothing yet, so that it is shown easy pictures at first.
+        """
         self.model, self.recipe, self.features, self.hard = model, recipe, features, hard
         self.turns, self.stream = Turns(tokenizer), QueryStream(pools, seed)
-        self.steps = 0  # of this process: a resumed run starts with easy pictures again
+        self.steps = 0 if fresh else PRACTISED  # of this process: a resumed run starts easy again
         self.core = model.get_base_model()
         self.modules = {"model": model}
         self.forward = qwen.language_states
@@ -146,7 +157,7 @@ class JudgeTrainer(Checked):
 
     def check(self) -> float:
         """As everywhere, but always at the last difficulty, so that values can be compared."""
-        kept, self.steps = self.steps, 1_000_000
+        kept, self.steps = self.steps, PRACTISED
         try:
             return super().check()
         finally:

@@ -202,6 +202,14 @@ class Progress:
         self.bar.close()
 
 
+def told(folder: Path) -> dict[str, Any]:
+    """What `meta.json` says of weights that a training went on from, with its own beginnings."""
+    file = folder / "meta.json"
+    meta = json.loads(file.read_text()) if file.is_file() else {}
+    keys = ("recipe", "command", "seed", "training", "stages", "provenance", "started_from")
+    return {"folder": folder.name, **{k: meta[k] for k in keys if k in meta}}
+
+
 def write_meta(folder: Path, recipe: Any, **facts: Any) -> None:
     """`meta.json` beside weights: recipe, seed, data, seconds, machine, metrics, command."""
     meta = {

@@ -70,3 +70,13 @@ def drawn_pool(
         lines = boxes_file.read_text().splitlines()
     pictures = np.load(pixels, mmap_mode="r")
     return DrawnPool(pool, pictures, [json.loads(line) for line in lines], queries.targets(pool))
+
+
+def first(drawn: DrawnPool, families: int) -> DrawnPool:
+    """The first families of a pool as a pool of its own."""
+    pictures = families * queries.FAMILY_PICTURES
+    if pictures >= len(drawn.pictures):
+        return drawn
+    asked = drawn.pool.asked[: families * queries.FAMILY_QUERIES]
+    pool = queries.Pool(drawn.pool.world, drawn.pool.contents[:pictures], asked)
+    return DrawnPool(pool, drawn.pictures[:pictures], drawn.boxes[:pictures], queries.targets(pool))

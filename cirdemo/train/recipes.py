@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections.abc import Callable
@@ -14,13 +15,15 @@ import torch
 from torch import Tensor
 
 from cirdemo.data.drawn import queries
-from cirdemo.models import qwen
+from cirdemo.models import fusion as fusion_nets
+from cirdemo.models import qwen, trained
 from cirdemo.models.familiar import Familiar, token_statistics
 from cirdemo.registry import unknown
 from cirdemo.train import pools
 from cirdemo.train.batches import Pictures
 from cirdemo.train.compiled import compiled
-from cirdemo.train.fit import Schedule, fit, write_meta
+from cirdemo.train.encoded import Encoded, digest, encoded
+from cirdemo.train.fit import Schedule, fit, told, write_meta
 from cirdemo.train.precision import autocast
 from cirdemo.types import MissingCheckpoint
 
@@ -28,6 +31,8 @@ log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
 FAMILIES = {"fables": 8000, "wardrobe": 2000}  # of ten pictures each, at a full budget
+READ = {"fables": 2000, "wardrobe": 800}  # of them, whose tokens the language model reads
+ENCODED = 2000  # families whose vectors under the frozen encoder are kept
 FULL_BUDGET = 1200.0  # seconds from which all families are drawn; shorter runs draw a share
 FEWEST = 40  # families of each world in the shortest run
 POOL_SEED = 1
@@ -42,7 +47,12 @@ SECONDS = {
     "mllm": 3400.0,
     "judge": 1200.0,
     "cot": 1200.0,
+    "inversion": 400.0,
+    "qformer": 1000.0,
+    "dpo_published": 300.0,
+    "dpo": 500.0,
 }
+ON_ENCODER = ("inversion", "qformer", "dpo_published", "dpo")  # trained on its vectors: small
 
 
 def run(
@@ -79,9 +89,9 @@ def run(
     share = min(1.0, budget / FULL_BUDGET)
     drawn = {
         world: pools.drawn_pool(
-            world, max(FEWEST, round(n * share)), POOL_SEED, cache / "pools", _drawing(world)
+            world, _families(name, world, share, cache), POOL_SEED, cache / "pools", _drawing(world)
         )
-        for world, n in FAMILIES.items()
+        for world in FAMILIES
     }
     base = base or ROOT / "checkpoints" / "embedded"
     state = cache / "train" / f"{name}-{seed}"
@@ -110,13 +120,35 @@ class Job:
         lr *= AGAIN if self.start else 1.0
         return Schedule(seconds=self.seconds * share, lr=lr, **settings)
 
-    def done(self, recipe: Any, facts: dict[str, float]) -> dict[str, Any]:
-        """Write `meta.json`; what `run` reports."""
-        started = {"started_from": str(self.start)} if self.start else {}
+    def read(self) -> dict[str, pools.DrawnPool]:
+        """The pictures that a language model is trained on: it needs fewer than its tower."""
+        return {world: pools.first(d, READ[world]) for world, d in self.drawn.items()}
+
+    def kept(self, name: str) -> Path:
+        """A folder of what is computed once and used by several recipes."""
+        return self.state.parents[1] / name
+
+    def done(
+        self, recipe: Any, facts: dict[str, float], drawn: dict[str, pools.DrawnPool] | None = None
+    ) -> dict[str, Any]:
+        """Write `meta.json`; what `run` reports. `drawn`: the pictures used, if not all."""
+        started = {"started_from": told(self.start)} if self.start else {}
         write_meta(
-            self.out, recipe, seed=self.seed, data=_data(self.drawn), training=facts, **started
+            self.out,
+            recipe,
+            seed=self.seed,
+            data=_data(drawn or self.drawn),
+            training=facts,
+            **started,
         )
         return {"training": facts}
+
+
+def _families(name: str, world: str, share: float, cache: Path) -> int:
+    """Families to draw for a budget; all of them where drawing is done and pictures are cheap."""
+    full = FAMILIES[world]
+    there = (cache / "pools" / f"{world}-{full}-{POOL_SEED}.npy").exists()
+    return full if there and name in ON_ENCODER else max(FEWEST, round(full * share))
 
 
 def _drawing(world: str) -> Callable[[int, int], None]:
@@ -174,8 +206,15 @@ def familiar_pictures(visual: torch.nn.Module, drawn: dict[str, pools.DrawnPool]
 # --- language model -----------------------------------------------------------------------
 
 
-def features(visual: torch.nn.Module, drawn: dict[str, pools.DrawnPool]) -> Tensor:
-    """Picture tokens (pictures, tokens, D) in bf16 of all pools, one after another."""
+def features(visual: torch.nn.Module, drawn: dict[str, pools.DrawnPool], cache: Path) -> Tensor:
+    """Picture tokens (pictures, tokens, D) in bf16 of all pools, one after another.
+
+    They are kept in the cache: the language model and its adapters read the same ones.
+    """
+    told = "-".join(f"{d.fingerprint}-{len(d.pictures)}" for d in drawn.values())
+    file = cache / f"{told}-{digest(visual)}.pt"
+    if file.exists():
+        return torch.load(file, weights_only=True)
 
     def tokens(tower: torch.nn.Module, pixels: Tensor) -> Tensor:
         x = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
@@ -188,7 +227,11 @@ def features(visual: torch.nn.Module, drawn: dict[str, pools.DrawnPool]) -> Tens
             for start in range(0, len(pool.pictures), CHUNK):
                 pixels = torch.from_numpy(np.array(pool.pictures[start : start + CHUNK]))
                 out.append(look(visual, pixels).to(torch.bfloat16))
-    return torch.cat(out)
+    cache.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(f".{os.getpid()}")
+    torch.save(table := torch.cat(out), part)
+    part.replace(file)
+    return table
 
 
 def _see(job: Job, model: Any, tokenizer: Any, share: float) -> tuple[Any, dict[str, float]]:
@@ -231,8 +274,9 @@ def _mllm(job: Job) -> Any:
         if "stopped" in seen:
             return job.done(looking, seen)
     recipe = mllm.MllmRecipe()
-    table = features(model.model.visual, job.drawn)
-    trainer = mllm.MllmTrainer(model, tokenizer, job.drawn, table, recipe, job.seed)
+    read = job.read()
+    table = features(model.model.visual, read, job.kept("tokens"))
+    trainer = mllm.MllmTrainer(model, tokenizer, read, table, recipe, job.seed)
     trainer.forward = compiled(qwen.language_states)
     facts = fit(
         trainer.modules,
@@ -242,7 +286,8 @@ def _mllm(job: Job) -> Any:
         lambda: mllm.save(model, tokenizer, job.out),
         trainer.check,
     )
-    return job.done(recipe, {**facts, **{f"vision_{k}": v for k, v in seen.items()}})
+    both = {**facts, **{f"vision_{k}": v for k, v in seen.items()}}
+    return job.done(recipe, both, read)
 
 
 # --- adapters -----------------------------------------------------------------------------
@@ -277,22 +322,13 @@ def _encoder_at(folder: Path) -> Any:
     return model.eval(), open_clip.get_tokenizer(f"local-dir:{folder}")
 
 
-def gallery_vectors(encoder: Any, drawn: dict[str, pools.DrawnPool]) -> dict[str, Tensor]:
-    """The dual encoder's vectors (N, D) of every pool's pictures, unit norm."""
-    from cirdemo.train.encoder import image_tower
-
-    out = {}
-    with torch.inference_mode(), autocast():
-        for world, pool in drawn.items():
-            rows = []
-            for start in range(0, len(pool.pictures), CHUNK):
-                pixels = torch.from_numpy(np.array(pool.pictures[start : start + CHUNK]))
-                x = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
-                rows.append(
-                    torch.nn.functional.normalize(image_tower(encoder, x)[0].float(), dim=1)
-                )
-            out[world] = torch.cat(rows).clone()
-    return out
+def gallery_vectors(encoder: Any, job: Job) -> dict[str, Tensor]:
+    """The dual encoder's vectors (N, D) of the pictures that are read, unit norm, by world."""
+    cache = job.kept("encoded")
+    return {
+        world: encoded(encoder, job.drawn[world], ENCODED, cache).vectors[: len(d.pictures)]
+        for world, d in job.read().items()
+    }
 
 
 def hard_negatives(
@@ -320,15 +356,16 @@ def hard_negatives(
 def _judge(job: Job) -> Any:
     from cirdemo.train import adapters
 
-    drawn, seed, out, base = job.drawn, job.seed, job.out, job.base
+    drawn, seed, out, base = job.read(), job.seed, job.out, job.base
     recipe = adapters.JudgeRecipe()
     torch.manual_seed(seed)
     model, tokenizer = _base_model(base)
     encoder, words = _dual_encoder(base)
-    hard = hard_negatives(encoder, words, drawn, gallery_vectors(encoder, drawn))
-    table = features(model.model.visual, drawn)
+    hard = hard_negatives(encoder, words, drawn, gallery_vectors(encoder, job))
+    table = features(model.model.visual, drawn, job.kept("tokens"))
     tuned = adapters.with_lora(model, "judge", recipe.rank, recipe.alpha, job.start)
-    trainer = adapters.JudgeTrainer(tuned, tokenizer, drawn, table, hard, recipe, seed)
+    fresh = job.start is None
+    trainer = adapters.JudgeTrainer(tuned, tokenizer, drawn, table, hard, recipe, seed, fresh=fresh)
     trainer.forward = compiled(qwen.language_states)
     facts = fit(
         trainer.modules,
@@ -338,20 +375,22 @@ def _judge(job: Job) -> Any:
         lambda: adapters.save_adapter(tuned, "judge", out),
         trainer.check,
     )
-    return job.done(recipe, facts)
+    return job.done(recipe, facts, drawn)
 
 
 def _cot(job: Job) -> Any:
     from cirdemo.train import adapters
 
-    drawn, seed, out, base = job.drawn, job.seed, job.out, job.base
+    drawn, seed, out, base = job.read(), job.seed, job.out, job.base
     recipe = adapters.CotRecipe()
     torch.manual_seed(seed)
     model, tokenizer = _base_model(base)
-    vectors = gallery_vectors(_dual_encoder(base)[0], drawn)
-    table = features(model.model.visual, drawn)
+    vectors = gallery_vectors(_dual_encoder(base)[0], job)
+    table = features(model.model.visual, drawn, job.kept("tokens"))
     tuned = adapters.with_lora(model, "cot", recipe.rank, recipe.alpha, job.start)
     trainer = adapters.CotTrainer(tuned, tokenizer, drawn, table, vectors, recipe, seed)
+    if job.start:
+        adapters.load_projection(trainer.projection, job.start)
     trainer.forward = compiled(qwen.language_states)
     facts = fit(
         trainer.modules,
@@ -361,7 +400,61 @@ def _cot(job: Job) -> Any:
         lambda: adapters.save_adapter(tuned, "cot", out, trainer.projection),
         trainer.check,
     )
+    return job.done(recipe, facts, drawn)
+
+
+# --- on the frozen encoder ----------------------------------------------------------------
+
+
+def _on_encoder(job: Job, families: int) -> tuple[Any, Any, str, dict[str, Encoded]]:
+    """The frozen encoder, its tokenizer, its space, and the pools as it sees them."""
+    model, tokenizer = _encoder_at(job.base / "encoder")
+    model.requires_grad_(False)
+    worlds = {w: encoded(model, d, families, job.kept("encoded")) for w, d in job.drawn.items()}
+    return model, tokenizer, trained.space_of(job.base / "encoder"), worlds
+
+
+def _fit_on_encoder(job: Job, trainer: Any, recipe: Any, space: str, **schedule: Any) -> Any:
+    facts = fit(
+        trainer.modules,
+        trainer.step,
+        job.schedule(recipe.lr, **schedule),
+        job.state.with_suffix(".pt"),
+        lambda: trainer.save(job.out, space),
+    )
     return job.done(recipe, facts)
+
+
+def _inversion(job: Job) -> Any:
+    from cirdemo.train import fusion
+
+    recipe = fusion.InversionRecipe()
+    model, tokenizer, space, worlds = _on_encoder(job, recipe.families)
+    vectors = torch.cat([w.vectors for w in worlds.values()])
+    trainer = fusion.InversionTrainer(model, tokenizer, vectors, recipe, job.seed)
+    return _fit_on_encoder(job, trainer, recipe, space)
+
+
+def _qformer(job: Job) -> Any:
+    from cirdemo.train import fusion
+
+    recipe = fusion.QFormerRecipe()
+    model, tokenizer, space, worlds = _on_encoder(job, recipe.families)
+    asks = fusion.Asks(worlds, job.drawn, recipe.wardrobe, job.seed)
+    vocab = fusion_nets.TextTower(model).token_embedding.weight.shape[0]
+    trainer = fusion.QFormerTrainer(tokenizer, vocab, asks, recipe, job.seed)
+    trainer.forward = compiled(trainer.net.forward, dynamic=True)  # texts vary in length
+    return _fit_on_encoder(job, trainer, recipe, space)
+
+
+def _dpo(job: Job, *, published: bool = False) -> Any:
+    from cirdemo.train import fusion
+
+    recipe = fusion.DpoRecipe(published=published)
+    model, tokenizer, space, worlds = _on_encoder(job, recipe.families)
+    asks = fusion.Asks(worlds, job.drawn, recipe.wardrobe, job.seed)
+    trainer = fusion.DpoTrainer(model, tokenizer, asks, recipe, job.seed)
+    return _fit_on_encoder(job, trainer, recipe, space, muon=False)  # AdamW, as the report's
 
 
 RECIPES: dict[str, Callable[[Job], dict[str, Any]]] = {
@@ -370,4 +463,8 @@ RECIPES: dict[str, Callable[[Job], dict[str, Any]]] = {
     "mllm": _mllm,
     "judge": _judge,
     "cot": _cot,
+    "inversion": _inversion,
+    "qformer": _qformer,
+    "dpo_published": functools.partial(_dpo, published=True),
+    "dpo": _dpo,
 }
