@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 MakeEngine = Callable[["Settings"], "Engine"]
 ABOUT = "Look inside composed image retrieval: reference image + modification text -> target."
-BLOCKS = {  # more of `evaluate --methods all`: name -> function(engine, dataset, split, limit)
+BLOCKS = {  # more of `evaluate`: name -> function(engine, dataset, split, limit, progress)
     "impossible": "cirdemo.evaluate.impossible:refusals",
+    "explanations": "cirdemo.explain.faithfulness:explanations",
 }
 USAGE_ERROR = 2  # exit status of a CirError, as of a wrong option
 
@@ -240,14 +241,15 @@ def _evaluate(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
         protocol=args.protocol,
     )
     blocks, skipped = _blocks(engine, args) if everything else ({}, {})
+    told = {name: block.pop("rows", []) for name, block in blocks.items()}
     gallery = len(engine.gallery(args.dataset).ids)
     answer = report_json(report, gallery=gallery, **blocks)
     answer["skipped"] |= skipped
-    command = "python -m cirdemo " + shlex.join(args.words)
+    command = answer["command"] = "python -m cirdemo " + shlex.join(args.words)
     if args.out:
         from cirdemo.results import write
 
-        rows = {r.method: r.rows for r in report.evaluations}
+        rows = {r.method: r.rows for r in report.evaluations} | told
         files = write(args.out, answer, rows, command)
         print("\n".join(map(str, files)), file=sys.stderr)
     if args.readme:
@@ -264,10 +266,10 @@ def _blocks(
     found, skipped = {}, {}
     for name, target in BLOCKS.items():
         if not hasattr(engine.dataset(args.dataset), "record"):
-            skipped[name] = f"Dataset {args.dataset!r} has no records to make edits from."
+            skipped[name] = f"Dataset {args.dataset!r} has no records to check anything against."
             continue
         try:
-            found[name] = load(target)(engine, args.dataset, args.split, args.limit)
+            found[name] = load(target)(engine, args.dataset, args.split, args.limit, _tell)
         except CirError as error:
             skipped[name] = str(error)
     return found, skipped

@@ -9,19 +9,18 @@ from typing import Any
 
 from cirdemo.evaluate import Report, by_kind, by_phrasing
 from cirdemo.evaluate.errors import analyse
+from cirdemo.evaluate.tables import blocks_markdown, markdown
 from cirdemo.types import BadInput, Evaluation, Ranking, SearchResult
 
-COLUMNS = {  # metric -> heading
-    "R@1": "R@1",
-    "R@5": "R@5",
-    "R@10": "R@10",
-    "R@50": "R@50",
-    "R_subset@1": "R_subset@1",
-    "mAP@10": "mAP@10",
-    "composition_gap": "gap",
-    "match": "text exact",  # description_match, conclusion_match or caption_match
-    "judge_AUC": "judge AUC / ECE",
-}
+__all__ = [
+    "blocks_markdown",
+    "evaluation_json",
+    "fill_readme",
+    "finite",
+    "markdown",
+    "report_json",
+    "search_json",
+]
 
 
 def finite(value: Any) -> Any:
@@ -130,45 +129,6 @@ def report_json(report: Report, *, gallery: int, **blocks: Any) -> dict[str, Any
         answer["errors"] = {k: found[k] for k in ("missed", "counts", "by_kind")}
     answer |= {"skipped": dict(report.skipped), "seconds": round(report.seconds, 1)}
     return finite(answer | blocks)  # type: ignore[no-any-return]
-
-
-def markdown(report: Mapping[str, Any]) -> str:
-    """An `evaluate --json` object as a Markdown table; rates in percent, interval of R@1."""
-    used = [c for c in COLUMNS if any(_value(m, c) is not None for m in report["methods"].values())]
-    lines = [
-        "| method | " + " | ".join(COLUMNS[c] for c in used) + " |",
-        "|---" * (len(used) + 1) + "|",
-    ]
-    for name, means in report["methods"].items():
-        lines.append(f"| {name} | " + " | ".join(_cell(means, c) for c in used) + " |")
-    lines.append("")
-    lines.append(
-        f"{report['queries']} queries of split `{report['split']}`, {report['gallery']} pictures, "
-        f"protocol `{report['protocol']}`. Rates in percent; in brackets the 95 % bootstrap "
-        "interval over queries. A query counts as found when any of its targets is. Gap: R@10 "
-        "minus the better of text-only and image-only R@10."
-    )
-    return "\n".join(lines)
-
-
-def _value(means: Mapping[str, Any], column: str) -> float | None:
-    if column == "match":
-        column = next((k for k in means if k.endswith("_match")), column)
-    value = means.get(column)
-    return None if value is None else float(value)
-
-
-def _cell(means: Mapping[str, Any], column: str) -> str:
-    value = _value(means, column)
-    if value is None:
-        return "-"
-    if column == "judge_AUC":
-        ece = _value(means, "judge_ECE")
-        return f"{value:.3f} / " + ("-" if ece is None else f"{ece:.3f}")
-    ends = means.get("interval", {}).get(column)
-    if column != "R@1" or not ends or None in ends:
-        return f"{value * 100:.1f}"
-    return f"{value * 100:.1f} [{ends[0] * 100:.1f}, {ends[1] * 100:.1f}]"
 
 
 def fill_readme(path: Path, report: Mapping[str, Any], command: str) -> None:

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cirdemo.evaluate.errors import table
-from cirdemo.export import finite, markdown
+from cirdemo.export import blocks_markdown, finite, markdown
 
 Report = Mapping[str, Any]  # the `evaluate --json` object
 COLUMNS = ("dataset", "split", "method", "group", "metric", "value", "low", "high", "queries")
@@ -66,44 +65,16 @@ def _lines(report: Report) -> Iterator[tuple[Any, ...]]:
 
 def _page(report: Report, command: str, figures: Sequence[Path]) -> str:
     """The Markdown page: the table of the README, and what is too wide for it."""
-    parts = [f"# {report['dataset']}, split {report['split']}", f"```\n{command}\n```"]
-    parts.append(markdown(report))
-    methods = report["methods"]
-    told = {n: m["by_phrasing"] for n, m in methods.items() if m.get("by_phrasing")}
-    if told:
-        parts += ["## R@1 by phrasing", _phrasings(told)]
-    if true := {n: m["sentence_truth"] for n, m in methods.items() if "sentence_truth" in m}:
-        lines = [_share(n, v, methods[n]["interval"]["sentence_truth"]) for n, v in true.items()]
-        parts += ["## True statements of the rationale", "\n".join(lines)]
-    if errors := report.get("errors"):
-        total = {"queries": methods["setr"]["n"], **errors}
-        parts += ["## Misses of SETR at rank 1, and the stage to blame", table(total)]
-    parts += ["## Seconds", _seconds(report)]
-    if report.get("skipped"):
-        lines = [f"- `{name}`: {why}" for name, why in report["skipped"].items()]
-        parts += ["## Left out", "\n".join(lines)]
-    parts += [f"![{path.stem}]({path.name})" for path in figures]
-    return "\n\n".join(parts) + "\n"
-
-
-def _phrasings(told: Mapping[str, Any]) -> str:
-    lines = ["| method | seen | unseen | difference |", "|---|---|---|---|"]
-    for name, t in told.items():
-        low, high = (f"{v * 100:+.1f}" for v in t["interval"])
-        cells = [f"{t['seen'] * 100:.1f}", f"{t['unseen'] * 100:.1f}"]
-        cells.append(f"{t['difference'] * 100:+.1f} [{low}, {high}]")
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    count = next(iter(told.values()))["queries"]
-    lines += [
-        "",
-        f"{count['seen']} queries in phrasings of every split, {count['unseen']} in those",
+    parts = [
+        f"# {report['dataset']}, split {report['split']}",
+        f"```\n{command}\n```",
+        markdown(report),
+        blocks_markdown(report),
+        "### Seconds",
+        _seconds(report),
+        *(f"![{path.stem}]({path.name})" for path in figures),
     ]
-    return "\n".join(lines) + " that only test has; in percent, with the 95 % bootstrap interval."
-
-
-def _share(name: str, value: float, ends: Sequence[float]) -> str:
-    low, high = (f"{v * 100:.1f}" for v in ends)
-    return f"- `{name}`: {value * 100:.1f} % [{low}, {high}]"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _seconds(report: Report) -> str:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from cirdemo.evaluate import Report, figures
 from cirdemo.evaluate.summary import summarise
-from cirdemo.export import report_json
+from cirdemo.export import blocks_markdown, report_json
 from cirdemo.results import write
 
 KINDS = ("colour", "count")
@@ -75,7 +75,7 @@ def test_every_file_is_there_and_tells_the_same(made, tmp_path):
     page = files["fables-test.md"].read_text()
     assert COMMAND in page and "| setr | 75.0 [" in page
     assert "| setr | 100.0 | 50.0 | -50.0 [" in page  # by phrasing
-    assert "- `cot`: 50.0 % [50.0, 50.0]" in page and "- `dpo`: No checkpoint." in page
+    assert "- `cot`: 50.0 [50.0, 50.0]" in page and "- `dpo`: No checkpoint." in page
     assert "| all | 20 | 5 | 0 | 0 | 0 | 5 |" in page  # a target was judged, and is not first
     for path in files.values():
         if path.suffix == ".png":
@@ -106,6 +106,36 @@ def test_what_was_not_measured_is_not_drawn(made, tmp_path):
     report, _ = made
     short = {**report, "methods": {"caption": {"caption_match": 1.0, "interval": {}}}, "errors": {}}
     assert figures.draw(short, {"caption": []}, tmp_path, "x") == []
+
+
+def test_blocks_have_a_heading_each_and_only_where_they_were_measured(made):
+    report, _ = made
+    text = blocks_markdown(report)
+    heads = [line for line in text.splitlines() if line.startswith("#")]
+    assert heads == [
+        "### R@1 by phrasing, in percent",
+        "### True statements of the rationale, in percent",
+        "### Misses of SETR at rank 1, and the stage to blame",
+        "### Left out",
+    ]
+    mean = {"mean": 0.9, "interval": [0.85, 0.95], "queries": 100}
+    more = {
+        "impossible": {
+            "queries": 100,
+            "refused": 0.93,
+            "interval": [0.88, 0.97],
+            "by_kind": {"absent": 0.95, "contradiction": 0.91},
+        },
+        "explanations": {
+            "pointing": {"edited": {"target": {"intersection": mean}, "contrast": {"union": mean}}},
+            "curves": {"queries": 4, "deletion": {"map": {"mean": 0.25}}},
+        },
+    }
+    text = blocks_markdown({**report, **more})
+    assert "93.0 [88.0, 97.0] of 100" in text and "absent 95.0, contradiction 91.0" in text
+    assert "| edited | target | 90.0 [85.0, 95.0] |" in text
+    assert "Area under the deletion curve: map 0.250." in text
+    assert blocks_markdown({"methods": {}}) == ""
 
 
 def test_intervals_of_rates_stay_rates():
