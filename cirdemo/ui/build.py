@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from cirdemo.ui import search_tab
+from cirdemo.ui import results_tab, search_tab
 from cirdemo.ui.events import SearchHandlers
 from cirdemo.ui.shelf import Library, load_examples
 
@@ -58,7 +58,11 @@ def build_app(engine: Any) -> gr.Blocks:
                 filterable=False,
             )
             switch = gr.Button("Light / dark", size="sm", elem_id="theme", min_width=60)
-        tab = search_tab.render(handlers, names[0])
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab("Search", id="search"):
+                tab = search_tab.render(handlers, names[0])
+            with gr.Tab("Results", id="results"):
+                results_tab.render()
         search_tab.listen(tab, handlers, gallery)
         switch.click(None, js=SWITCH, api_visibility="private", queue=False)
     return page

@@ -106,7 +106,10 @@ def _ask(handlers: SearchHandlers, gallery: str) -> dict[str, Any]:
         )
         made["judging"] = gr.Checkbox(True, label="Judge the candidates")
         made["fuse"] = gr.Checkbox(
-            False, label="Fuse with the coarse score", info="log-odds of both, added", elem_id="fuse"
+            False,
+            label="Fuse with the coarse score",
+            info="log-odds of both, added",
+            elem_id="fuse",
         )
         made["reasoning"] = gr.Checkbox(True, label="Reason (CIR-CoT)")
     with gr.Column(visible=bool(handlers.examples), elem_id="example-box"):
