@@ -152,6 +152,7 @@ def parser() -> argparse.ArgumentParser:
 
     sub = command("examples", _examples, models)
     sub.add_argument("--out", type=Path, required=True, help="the Search page reads examples.json")
+    sub.add_argument("--limit", type=int, help="only the first so many queries of each gallery")
 
     sub = command("check", _check, models)
     sub.add_argument("--method", required=True)
@@ -383,7 +384,8 @@ def _examples(args: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Pick example queries from val by their outcome."""
     from cirdemo.examples import write
 
-    return {"examples": write(_engine(args), args.out), "out": str(args.out)}, 0
+    found = write(_engine(args), args.out, args.limit)
+    return {"examples": found, "out": str(args.out)}, 0
 
 
 def _check(args: argparse.Namespace) -> tuple[dict[str, Any], int]:

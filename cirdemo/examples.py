@@ -86,10 +86,11 @@ OUTSIDE = (
 )
 
 
-def outcomes(engine: Engine, gallery: str) -> list[dict[str, Any]]:
-    """Every val query with its row under every method."""
-    results = {e.method: e.rows for e in evaluate(engine, gallery, "val", METHODS, captions=False)}
-    triplets = engine.dataset(gallery).triplets("val")
+def outcomes(engine: Engine, gallery: str, limit: int | None = None) -> list[dict[str, Any]]:
+    """Every val query, or the first so many, with its row under every method."""
+    found = evaluate(engine, gallery, "val", METHODS, limit, captions=False)
+    results = {e.method: e.rows for e in found}
+    triplets = engine.dataset(gallery).triplets("val")[:limit]
     return [
         {
             "triplet": triplet,
@@ -130,8 +131,8 @@ def pick(by_gallery: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str
     return chosen
 
 
-def write(engine: Engine, out: Path) -> list[dict[str, str]]:
-    """Run val and write the examples to a file."""
-    found = pick({gallery: outcomes(engine, gallery) for gallery in engine.galleries()})
+def write(engine: Engine, out: Path, limit: int | None = None) -> list[dict[str, str]]:
+    """Run val, or its first queries, and write the examples to a file."""
+    found = pick({gallery: outcomes(engine, gallery, limit) for gallery in engine.galleries()})
     out.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return found
