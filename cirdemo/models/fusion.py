@@ -167,7 +167,6 @@ class FusionNet(nn.Module):
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
             use_qformer_text_input=True,
-            attn_implementation="eager",
         )
         self.context = context  # longest text, in tokens
         self.queries = nn.Parameter(torch.randn(1, queries, hidden) * config.initializer_range)
@@ -175,6 +174,8 @@ class FusionNet(nn.Module):
         nn.init.normal_(self.embeddings.word_embeddings.weight, std=config.initializer_range)
         nn.init.normal_(self.embeddings.position_embeddings.weight, std=config.initializer_range)
         self.former = Blip2QFormerModel(config)
+        # as in models.qwen.attend: at these lengths the fused kernel's backward pass is slower
+        self.former.set_attn_implementation("eager")
         self.projection = nn.Linear(hidden, dim)
 
     def forward(self, tokens: Tensor, ids: Tensor) -> Tensor:

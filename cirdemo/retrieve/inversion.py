@@ -13,9 +13,9 @@ from cirdemo.models.fusion import SENTENCE, pseudo_ids
 from cirdemo.retrieve import unit
 from cirdemo.types import Composed, Query
 
-TEMPLATE = SENTENCE + " and {}"  # chosen on val; the star is the pseudo-word
-STEPS = 60  # of OTI; SEARLE takes 350
-RATE = 0.1  # step of OTI's AdamW, as a share of the spread of the tower's word embeddings
+TEMPLATE = SENTENCE + " with {}"  # chosen on val; the star is the pseudo-word
+STEPS = 60  # of OTI; SEARLE takes 350. On val more steps raised the cosine and lowered recall
+RATE = 0.6  # step of OTI's AdamW, as a share of the spread of the tower's word embeddings
 BATCH = 100  # queries optimised or encoded together
 
 
@@ -62,7 +62,7 @@ class InversionComposer(_PseudoWord):
     Needs: the encoder with CLIP's text tower, and the weights `inversion`.
     Differs: from `oti` in one forward pass per picture in place of an optimisation; from SEARLE in
         Pic2Word's contrastive loss in place of distillation from OTI's words, and in the sentence
-        "a * and ...", as this project's encoder knows the words of its own captions only.
+        "a * with ...", as this project's encoder knows the words of its own captions only.
     """
 
     name = "inversion"
@@ -113,6 +113,7 @@ class OtiComposer(_PseudoWord):
                 # the sum, so that a word does not depend on what else is in the batch
                 loss = (1 - functional.cosine_similarity(said, pictures, dim=1)).sum()
                 optimizer.zero_grad()
-                loss.backward(inputs=[words])
+                torch.autograd.backward(loss, inputs=[words])
                 optimizer.step()
-        return words.detach()
+        found: Tensor = words.detach()
+        return found
