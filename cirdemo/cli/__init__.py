@@ -1,0 +1,161 @@
+"""The command line: the same engine and the same names as the app.
+
+With `--json` a command prints one JSON object on stdout and nothing else there; progress goes to
+stderr. Heavy imports wait until a command needs them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cirdemo import __version__
+from cirdemo.cli import look, make, measure
+from cirdemo.types import CirError
+
+if TYPE_CHECKING:
+    from cirdemo.config import Settings
+    from cirdemo.engine import Engine
+
+MakeEngine = Callable[["Settings"], "Engine"]
+ABOUT = "Look inside composed image retrieval: reference image + modification text -> target."
+USAGE_ERROR = 2  # exit status of a CirError, as of a wrong option
+
+
+def main(argv: Sequence[str] | None = None, *, make_engine: MakeEngine | None = None) -> int:
+    """Run a command; returns the exit status.
+
+    Args:
+        argv: The words after the program's name; the process's own unless given.
+        make_engine: In place of `config.build_engine`.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    args = parser().parse_args(words)
+    args.words = words
+    args.make_engine = make_engine
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    logging.getLogger("cirdemo").setLevel(logging.INFO)  # the libraries stay quiet
+    out = sys.stdout
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # a library's chatter is not our answer
+            answer, status = args.run(args)
+    except CirError as error:
+        answer = {"error": {"type": type(error).__name__, "message": str(error)}}
+        if not args.json:
+            print(str(error), file=sys.stderr)
+            return USAGE_ERROR
+        status = USAGE_ERROR
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except Exception:
+        traceback.print_exc(file=sys.stderr)
+        return 1
+    if args.json:
+        from cirdemo.export import finite
+
+        print(json.dumps(finite(answer), ensure_ascii=False, allow_nan=False), file=out)
+    else:
+        print(args.show(answer), file=out)
+    return int(status)
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    models = argparse.ArgumentParser(add_help=False)
+    models.add_argument("--profile", help="which models: embedded, photo or paper")
+    models.add_argument("--device", help="a torch device (default: cpu)")
+    top = argparse.ArgumentParser(prog="python -m cirdemo", description=ABOUT)
+    top.add_argument("--version", action="version", version=f"cirdemo {__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, *parents: argparse.ArgumentParser, show: Any = _pretty) -> Any:
+        about = run.__doc__.split("\n")[0].rstrip(".")
+        sub = commands.add_parser(name, help=about, parents=[common, *parents])
+        sub.set_defaults(run=run, show=show)
+        return sub
+
+    sub = command("search", look.search, models, show=look.show_search)
+    sub.add_argument("inputs", nargs="+", metavar="IMAGE TEXT", help="TEXT alone: --reference-id")
+    sub.add_argument("--reference-id", help="a gallery picture as the reference")
+    sub.add_argument("--gallery", default="fables")
+    sub.add_argument("--methods", default="union,intersection", help="names with commas between")
+    sub.add_argument("--rerank", type=int, default=50, help="candidates the judge sees; 0 for none")
+    sub.add_argument("--rerank-on", default="intersection", metavar="METHOD", help="list to judge")
+    sub.add_argument("--fuse", action="store_true", help="order by the judge and the coarse score")
+    sub.add_argument("--text-weight", type=float, metavar="SHARE", help="of the text in sum, 0-1")
+    sub.add_argument("--top", type=int, default=10, help="length of the lists")
+    sub.add_argument("--no-reason", action="store_true", help="leave CIR-CoT out")
+    sub.add_argument("--heatmaps", type=Path, metavar="DIR", help="write overlays of the first")
+    sub.add_argument("--report", type=Path, metavar="FILE", help="write one self-contained HTML")
+
+    sub = command("evaluate", measure.evaluate, models, show=measure.show_evaluation)
+    sub.add_argument("dataset")
+    sub.add_argument("--split", default="test")
+    sub.add_argument("--methods", default="all", help="names with commas between, or all")
+    sub.add_argument("--protocol", default="reference-excluded")
+    sub.add_argument("--limit", type=int, help="only the first so many queries")
+    sub.add_argument("--out", type=Path, help="write JSON, CSV, Markdown and figures here")
+    sub.add_argument("--readme", type=Path, help="put the table between this file's markers")
+
+    sub = command("errors", measure.errors, models, show=measure.show_errors)
+    sub.add_argument("dataset")
+    sub.add_argument("--split", default="test")
+    sub.add_argument("--limit", type=int, help="only the first so many queries")
+
+    sub = command("train", make.train, models)
+    sub.add_argument("name", help="encoder, vision, mllm, judge or cot")
+    sub.add_argument("--seconds", type=float, help="training time; default: the recipe's own")
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--out", type=Path, help="default: runs/NAME; shipped weights stay")
+    sub.add_argument("--base", type=Path, help="folder with encoder and mllm to build on")
+    sub.add_argument("--from", type=Path, dest="start", help="folder with weights to go on from")
+    real = sub.add_argument_group("judge or cot on a benchmark folder")
+    real.add_argument("--data", type=Path, metavar="DIR", help="folder of CIRR, CIRCO or FashionIQ")
+    real.add_argument("--dataset", help="cirr, circo or fashioniq; default: what DIR holds")
+    real.add_argument("--split", default="train")
+    real.add_argument("--images", type=Path, help="folder of the pictures, if not where usual")
+    real.add_argument("--missing", choices=["stop", "skip"], default="stop", help="pictures")
+    real.add_argument("--model", help="folder or hub name; default: the profile's")
+    real.add_argument("--encoder", help="the same; none: wrong pictures are random")
+    real.add_argument("--rationales", type=Path, metavar="FILE", help="JSON lines, for cot")
+    real.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", dest="settings")
+
+    sub = command("calibrate", measure.calibrate, models)
+    sub.add_argument("--datasets", default="fables,wardrobe", help="names with commas between")
+    sub.add_argument("--limit", type=int, help="only the first so many queries of each")
+    sub.add_argument("--out", type=Path, help="the judge's folder, unless given")
+
+    sub = command("draw", make.draw)
+    sub.add_argument("world", choices=["fables", "wardrobe"])
+    sub.add_argument("--count", type=int, default=16)
+    sub.add_argument("--seed", type=int, default=0)
+    sub.add_argument("--out", type=Path, required=True)
+
+    sub = command("gallery", make.gallery, models)
+    sub.add_argument("name", help="fables or wardrobe")
+    sub.add_argument("--out", type=Path, required=True)
+
+    sub = command("examples", measure.examples, models)
+    sub.add_argument("--out", type=Path, required=True, help="the Search page reads examples.json")
+    sub.add_argument("--limit", type=int, help="only the first so many queries of each gallery")
+
+    sub = command("check", look.check, models)
+    sub.add_argument("--method", required=True)
+    sub.add_argument("--gallery", default="fables")
+
+    command("doctor", look.doctor, models)
+    return top
+
+
+def _pretty(answer: dict[str, Any]) -> str:
+    return json.dumps(answer, indent=2, ensure_ascii=False, default=str)

@@ -1,0 +1,100 @@
+"""Commands that look: search, check, doctor."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cirdemo.cli.common import Answer, engine_of, names_of, settings_of
+from cirdemo.types import BadInput, CirError, SearchResult
+
+if TYPE_CHECKING:
+    from cirdemo.engine import Engine
+
+
+def search(args: argparse.Namespace) -> Answer:
+    """Search a gallery with a picture and a text."""
+    from cirdemo.export import search_json
+
+    *image, text = args.inputs
+    if len(image) != (0 if args.reference_id else 1):
+        raise BadInput('Give IMAGE and "TEXT", or "TEXT" alone with --reference-id ID.')
+    engine = engine_of(args)
+    query = engine.make_query(
+        text=text,
+        reference=Path(image[0]) if image else None,
+        reference_id=args.reference_id,
+        gallery=args.gallery,
+    )
+    result = SearchResult(query=query, stage="")
+    for result in engine.search(
+        query,
+        gallery=args.gallery,
+        methods=names_of(args.methods),
+        rerank=args.rerank,
+        rerank_on=args.rerank_on,
+        fuse=args.fuse,
+        text_weight=args.text_weight,
+        reason=not args.no_reason,
+        top=args.top,
+    ):
+        print(f"{result.stage}: {sum(result.seconds.values()):.1f} s", file=sys.stderr)
+    answer = search_json(result, top=args.top)
+    if result.reranked:
+        answer["order"] = {"of": args.rerank_on, "by": "fused" if args.fuse else "p_yes"}
+    if args.heatmaps:
+        answer["heatmaps"] = _write_heatmaps(engine, result, args)
+    if args.report:
+        from cirdemo.report import write_report
+
+        write_report(args.report, result, engine.gallery(args.gallery))
+        answer["report"] = str(args.report)
+    return answer, 0
+
+
+def _write_heatmaps(engine: Engine, result: SearchResult, args: argparse.Namespace) -> list[str]:
+    """Overlays of the best picture under each description, for `search --heatmaps`."""
+    from cirdemo.explain.overlay import overlay
+
+    ids = [r.image_id for r in result.reranked]
+    ids = ids or [c.image_id for r in result.coarse.values() for c in r.candidates]
+    if not ids or not result.descriptions:
+        raise CirError("There is no picture or no description to draw a heatmap of.")
+    image = engine.gallery(args.gallery).image(ids[0])
+    maps = engine.explain(image, [d.text for d in result.descriptions.values()], ids[0])
+    args.heatmaps.mkdir(parents=True, exist_ok=True)
+    written = []
+    for mode, heatmap in zip(result.descriptions, maps, strict=True):
+        path = args.heatmaps / f"{ids[0]}-{mode}.png"
+        overlay(image, heatmap).save(path)
+        written.append(str(path))
+    return written
+
+
+def check(args: argparse.Namespace) -> Answer:
+    """Run the conformance checks of a method."""
+    from cirdemo.conformance import check
+
+    answer = check(engine_of(args), args.method, gallery=args.gallery)
+    return answer, 1 if answer["verdict"] == "failed" else 0
+
+
+def doctor(args: argparse.Namespace) -> Answer:
+    """Say what is installed, what can run here, and why not."""
+    from cirdemo.conformance import doctor
+
+    return doctor(settings_of(args), engine_of(args)), 0
+
+
+def show_search(answer: dict[str, Any]) -> str:
+    """A search for people."""
+    lines = [f"{mode}: {d['text']}" for mode, d in answer["descriptions"].items()]
+    for name, ranking in answer["coarse"].items():
+        lines.append(f"{name}: " + " ".join(c["image_id"] for c in ranking))
+    for r in answer["reranked"][:10]:
+        p = "  -  " if r["p_yes"] is None else f"{r['p_yes']:.3f}"
+        lines.append(f"{r['rank']:3d}  was {r['coarse_rank']:3d}  P(Yes) {p}  {r['image_id']}")
+    lines += [f"{key}: {text}" for key, text in (answer["rationale"] or {}).items()]
+    return "\n".join(lines + answer["notices"])

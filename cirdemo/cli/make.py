@@ -1,0 +1,96 @@
+"""Commands that make: train, draw, gallery."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cirdemo.cli.common import Answer, engine_of, settings_of
+from cirdemo.types import BadInput
+
+if TYPE_CHECKING:
+    from cirdemo.config import Settings
+
+
+def train(args: argparse.Namespace) -> Answer:
+    """Train a model of this project."""
+    from cirdemo.train import recipes
+
+    settings = settings_of(args)
+    out = args.out or Path("runs") / args.name
+    if args.data:
+        return _train_large(args, settings, out), 0
+    if settings.profile != "embedded":
+        raise BadInput(
+            f"Profile {settings.profile!r} trains judge or cot on a folder of CIRR, CIRCO or "
+            "FashionIQ: name it with --data DIR. Without a profile the drawn worlds are used."
+        )
+    report = recipes.run(
+        args.name,
+        seconds=args.seconds,
+        seed=args.seed,
+        out=out,
+        cache=settings.cache,
+        base=args.base or settings.checkpoints / settings.profile,
+        start=args.start,
+    )
+    return {"name": args.name, **report}, 0
+
+
+def _train_large(args: argparse.Namespace, settings: Settings, out: Path) -> dict[str, Any]:
+    """Train an adapter of a published model on a benchmark folder."""
+    from cirdemo.config import PROFILES
+    from cirdemo.train import large
+
+    def source(name: str) -> str:
+        folder = settings.checkpoints / name
+        return str(folder) if folder.is_dir() else name
+
+    profile = PROFILES[settings.profile]
+    if wrong := [text for text in args.settings if "=" not in text]:
+        raise BadInput(f"--set {wrong[0]}: write it as NAME=VALUE.")
+    job = large.LargeJob(
+        name=args.name,
+        profile=settings.profile,
+        folder=args.data,
+        dataset=args.dataset,
+        split=args.split,
+        images=args.images,
+        missing=args.missing,
+        model=args.model or source(profile.mllm),
+        encoder=None if args.encoder == "none" else args.encoder or source(profile.encoder),
+        rationales=args.rationales,
+        out=out,
+        cache=settings.cache,
+        seconds=args.seconds,
+        seed=args.seed,
+        start=args.start,
+        device=args.device or os.environ.get("CIRDEMO_DEVICE"),
+        options=dict(text.split("=", 1) for text in args.settings),
+    )
+    report = large.run(job)
+    if os.environ.get("RANK", "0") != "0":
+        raise SystemExit(0)  # of several processes the first one answers
+    return {"name": args.name, **report}
+
+
+def draw(args: argparse.Namespace) -> Answer:
+    """Draw pictures of a world."""
+    from cirdemo.data.drawn import galleries
+
+    if args.count < 1:
+        raise BadInput(f"--count must be at least 1, got {args.count}.")
+    galleries.draw_pictures(args.world, args.count, args.seed, args.out)
+    return {"world": args.world, "count": args.count, "seed": args.seed, "out": str(args.out)}, 0
+
+
+def gallery(args: argparse.Namespace) -> Answer:
+    """Encode a gallery's pictures with the profile's encoder."""
+    from cirdemo.gallery.build import build
+
+    engine = engine_of(args)
+    dataset = engine.dataset(args.name)
+    built = build(dataset, engine.parts.encoder.get(), args.out)
+    return {"gallery": args.name, "pictures": len(built.ids), "out": str(args.out)}, 0

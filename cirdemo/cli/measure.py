@@ -1,0 +1,121 @@
+"""Commands that measure: evaluate, errors, calibrate, examples."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
+from cirdemo.cli.common import Answer, engine_of, names_of, settings_of, tell
+from cirdemo.types import CirError
+
+if TYPE_CHECKING:
+    from cirdemo.engine import Engine
+
+BLOCKS = {  # more of `evaluate`: name -> function(engine, dataset, split, limit, progress)
+    "impossible": "cirdemo.evaluate.impossible:refusals",
+    "explanations": "cirdemo.explain.faithfulness:explanations",
+}
+
+
+def evaluate(args: argparse.Namespace) -> Answer:
+    """Measure methods on a dataset."""
+    from cirdemo.evaluate import measure
+    from cirdemo.export import fill_readme, report_json
+
+    engine = engine_of(args)
+    names = names_of(args.methods)
+    everything = names == ["all"]
+    report = measure(
+        engine,
+        args.dataset,
+        args.split,
+        None if everything else names,
+        args.limit,
+        tell,
+        protocol=args.protocol,
+    )
+    blocks, skipped = _blocks(engine, args) if everything else ({}, {})
+    told = {name: block.pop("rows", []) for name, block in blocks.items()}
+    gallery = len(engine.gallery(args.dataset).ids)
+    answer = report_json(report, gallery=gallery, **blocks)
+    answer["skipped"] |= skipped
+    command = answer["command"] = "python -m cirdemo " + shlex.join(args.words)
+    if args.out:
+        from cirdemo.results import write
+
+        rows = {r.method: r.rows for r in report.evaluations} | told
+        files = write(args.out, answer, rows, command)
+        print("\n".join(map(str, files)), file=sys.stderr)
+    if args.readme:
+        fill_readme(args.readme, answer, command)
+    return answer, 0
+
+
+def _blocks(
+    engine: Engine, args: argparse.Namespace
+) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """What `evaluate` measures beside the methods, and why what is missing is so."""
+    from cirdemo.registry import load
+
+    found, skipped = {}, {}
+    for name, target in BLOCKS.items():
+        if not hasattr(engine.dataset(args.dataset), "record"):
+            skipped[name] = f"Dataset {args.dataset!r} has no records to check anything against."
+            continue
+        try:
+            found[name] = load(target)(engine, args.dataset, args.split, args.limit, tell)
+        except CirError as error:
+            skipped[name] = str(error)
+    return found, skipped
+
+
+def errors(args: argparse.Namespace) -> Answer:
+    """Blame one stage for each query that SETR misses."""
+    from cirdemo.evaluate import measure
+    from cirdemo.evaluate.errors import analyse
+    from cirdemo.export import finite
+
+    options = (args.dataset, args.split, ["setr"], args.limit, tell)
+    (setr, *_) = measure(engine_of(args), *options, captions=False).evaluations
+    about = {"dataset": args.dataset, "split": args.split, "protocol": setr.protocol}
+    return finite(about | analyse(setr.rows)), 0
+
+
+def calibrate(args: argparse.Namespace) -> Answer:
+    """Fit what the judge's margins mean on the val split."""
+    from cirdemo.evaluate.calibrate import calibrate
+
+    settings = settings_of(args)
+    out = args.out or settings.checkpoints / settings.profile / "judge"
+    found = calibrate(engine_of(args), names_of(args.datasets), out, limit=args.limit)
+    return {**found, "out": str(out)}, 0
+
+
+def examples(args: argparse.Namespace) -> Answer:
+    """Pick example queries from val by their outcome."""
+    from cirdemo.examples import write
+
+    found = write(engine_of(args), args.out, args.limit)
+    return {"examples": found, "out": str(args.out)}, 0
+
+
+def show_evaluation(answer: dict[str, Any]) -> str:
+    """An evaluation for people."""
+    from cirdemo.export import markdown
+
+    skipped = [f"{name} was skipped: {why}" for name, why in answer["skipped"].items()]
+    return "\n".join([markdown(answer), *skipped])
+
+
+def show_errors(answer: dict[str, Any]) -> str:
+    """An error analysis for people."""
+    from cirdemo.evaluate.errors import table
+
+    lines = [
+        f"{e['query_id']}  {e['kind']:10}  {e['blame']}: {e['modification']!r}"
+        f", rank {e['rank']}, coarse {e['coarse_rank']}"
+        for e in answer["errors"]
+    ]
+    return "\n".join([*lines, "", table(answer)])
