@@ -75,6 +75,12 @@ def test_where_nothing_runs_the_reason_is_told():
         measure(fake_engine(broken=gone), "fables")
 
 
+def test_captions_are_sampled_from_the_whole_gallery(monkeypatch):
+    monkeypatch.setattr("cirdemo.evaluate.run.CAPTIONS", 3)
+    found = by_name(evaluate(fake_engine(), "fables", "test", ["text"]))["caption"]
+    assert [row["image_id"] for row in found.rows] == ["black-ish", "green", "red"]  # of nine
+
+
 # --- summaries ----------------------------------------------------------------------------
 
 

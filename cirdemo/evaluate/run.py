@@ -39,6 +39,7 @@ BASE = "intersection"  # the list that setr re-ranks
 BASELINES = ("text", "image")  # what the composition gap is measured against
 DEPTH = 50  # candidates judged, as in the app
 BATCH = 32  # queries composed together
+CAPTIONS = 600  # pictures whose caption is checked, evenly from the gallery: a share to ±4 %
 IMAGES = 2000  # decoded pictures kept: a picture is judged for many queries
 
 Progress = Callable[[str, int, int], None]  # what, done, of
@@ -251,7 +252,7 @@ class Run:
     # --- captions --------------------------------------------------------------------------
 
     def captions(self, limit: int | None) -> list[dict[str, Any]]:
-        """One row a gallery picture: is the writer's caption the record's, word by word."""
+        """One row a picture of a sample: is the writer's caption the record's, word by word."""
         part = self.engine.parts.captioner
         if part is None or part.why_not() is not None:
             return []
@@ -260,7 +261,9 @@ class Run:
         except CirError as error:
             log.warning("captions are not measured: %s", error)
             return []
-        ids = list(self.shelf.ids)[:limit]
+        every = len(self.shelf.ids)
+        count = min(limit or CAPTIONS, CAPTIONS, every)
+        ids = [self.shelf.ids[n * every // count] for n in range(count)]
         rows: list[dict[str, Any]] = []
         for start in range(0, len(ids), BATCH):
             chunk = ids[start : start + BATCH]
