@@ -28,7 +28,7 @@ Described = Literal["true", "written"]
 Progress = Callable[[str, int, int], None]  # what, done, of
 Numbers = dict[str, float]
 
-CURVES = 150  # queries with curves, evenly over the split: each costs some thirty pictures
+CURVES = 120  # queries with curves, evenly over the split: each costs some thirty pictures
 BATCH = 32  # descriptions written together
 REGIONS: Mapping[str, Callable[..., list[Box]]] = {"edited": edited, "named": named}
 MODES: tuple[Mode, ...] = ("intersection", "union")
@@ -168,14 +168,15 @@ class _Measured:
         }
         for role, image_id in pictures.items():
             image = self._image(image_id)
-            found = self.engine.explain(image, list(self.texts.values()), image_id)
-            maps = {k: h.values for k, h in zip(self.texts, found, strict=True)}
+            names = self.texts if role == "target" else MODES
+            found = self.engine.explain(image, [self.texts[n] for n in names], image_id)
+            maps = {n: heat.values for n, heat in zip(names, found, strict=True)}
             shown, boxes = self.dataset.record(image_id)["record"], self.dataset.boxes(image_id)
             for region, place in REGIONS.items():
                 where = place(self.triplet.kind, self.reference, self.wanted, shown, boxes)
                 if where:
                     hits: Numbers = {k: float(points_at(m, where)) for k, m in maps.items()}
-                    hits["chance"] = float(cells_in(where, maps["words"].shape).mean())
+                    hits["chance"] = float(cells_in(where, maps["union"].shape).mean())
                     row["hits"][region][role] = hits
             if role == "target" and curves:
                 row["curves"] = self._curves(image, maps)
