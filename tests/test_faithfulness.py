@@ -328,7 +328,7 @@ def test_shipped_maps_point_at_the_edit():
         dataset=lambda name: dataset,
         explain=lambda image, texts, image_id="": similarity_maps(encoder, image, texts, image_id),
     )
-    result = explanations(engine, "fables", "val", limit=40, curves=12)
+    result = explanations(engine, "fables", "val", limit=30, curves=6)
     place = result["pointing"]
     assert place["named"]["target"]["intersection"]["mean"] >= 0.9
     assert place["edited"]["target"]["words"]["mean"] >= 0.7

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from open_clip.transformer import ResidualAttentionBlock
 from PIL import Image
 from pytorch_grad_cam import HiResCAM
 
@@ -282,7 +283,7 @@ def _messages(attention: torch.nn.MultiheadAttention, tokens: torch.Tensor) -> t
 def _is_readable(visual: Any) -> bool:
     """Whether the tower ends in a class token that reads through plain attention."""
     blocks = visual.transformer.resblocks
-    plain = all(type(block).__name__ == "ResidualAttentionBlock" for block in blocks)
+    plain = all(type(block) is ResidualAttentionBlock for block in blocks)
     return plain and len(blocks) > 1 and visual.pool_type == "tok"
 
 
