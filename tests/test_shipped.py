@@ -23,7 +23,7 @@ WEIGHTS = ROOT / "checkpoints" / "embedded"
 pytestmark = pytest.mark.weights
 QUERIES = 96
 SECONDS = 20.0  # of one search on two cores, start-up included
-PARTS = ("encoder", "mllm", "judge", "cot")
+PARTS = ("encoder", "mllm", "judge", "cot", "inversion", "qformer", "dpo", "dpo_published")
 
 
 @pytest.fixture(scope="module")
