@@ -7,12 +7,13 @@ from typing import Any
 
 import gradio as gr
 
-from cirdemo.ui import results_tab, search_tab
+from cirdemo.ui import benchmark_tab, compare_tab, gallery_tab, learn_tab, results_tab, search_tab
+from cirdemo.ui.context import Context
 from cirdemo.ui.events import SearchHandlers
 from cirdemo.ui.shelf import Library, load_examples
+from cirdemo.ui.wiring import PLAIN, QUIET
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
-CSS = ASSETS / "style.css"
+STYLES = Path(__file__).resolve().parents[2] / "assets" / "css"
 SANS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "monospace")
 
@@ -34,21 +35,23 @@ def theme() -> gr.themes.Base:
 def look() -> dict[str, Any]:
     """What `launch` needs to dress the page.
 
-    The style sheet goes into the head as it is: given as `css_paths`, Gradio rewrites its
+    The style sheets go into the head as they are: given as `css_paths`, Gradio rewrites their
     selectors, and rules inside @media then lose against those outside.
     """
-    return {"theme": theme(), "head": f"<style>{CSS.read_text(encoding='utf-8')}</style>"}
+    base = STYLES / "base.css"
+    sheets = [base, *sorted(p for p in STYLES.glob("*.css") if p != base)]
+    css = "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
+    return {"theme": theme(), "head": f"<style>{css}</style>"}
 
 
-def build_app(engine: Any) -> gr.Blocks:
-    """The whole page over one engine."""
+def build_app(engine: Any, *, public: bool = False) -> gr.Blocks:
+    """The whole page over one engine; `public` leaves out what strangers must not do."""
     names = engine.galleries()
     library = Library(engine)
-    handlers = SearchHandlers(engine, library, tuple(load_examples(names)))
     page = gr.Blocks(title="cirdemo", analytics_enabled=False, delete_cache=(600, 3600))
     with page:
         with gr.Row(elem_id="top"):
-            gr.HTML(BRAND, elem_id="brand", apply_default_css=False, js_on_load=None)
+            gr.HTML(BRAND, elem_id="brand", elem_classes="ours", js_on_load=None, **PLAIN)
             gallery = gr.Dropdown(
                 [(n.capitalize(), n) for n in names],
                 value=names[0],
@@ -58,11 +61,26 @@ def build_app(engine: Any) -> gr.Blocks:
                 filterable=False,
             )
             switch = gr.Button("Light / dark", size="sm", elem_id="theme", min_width=60)
-        with gr.Tabs(elem_id="tabs"):
+        view = gr.Textbox(visible="hidden", elem_id="view", label="View")
+        context = Context(engine=engine, library=library, gallery=gallery, view=view, public=public)
+        with gr.Tabs(elem_id="tabs", selected="search") as tabs:
             with gr.Tab("Search", id="search"):
-                tab = search_tab.render(handlers, names[0])
-            with gr.Tab("Results", id="results"):
+                search = SearchHandlers(engine, library, tuple(load_examples(names)))
+                search_page = search_tab.render(search, names[0])
+            with gr.Tab("Compare", id="compare"):
+                compare_page = compare_tab.render(context)
+            with gr.Tab("Benchmark", id="benchmark"):
                 results_tab.render()
-        search_tab.listen(tab, handlers, gallery)
+                benchmark_page = benchmark_tab.render(context)
+            with gr.Tab("Gallery", id="browse"):
+                gallery_page = gallery_tab.render(context)
+            with gr.Tab("Learn", id="learn"):
+                learn_page = learn_tab.render(context)
+        search_tab.listen(search_page, search, gallery)
+        compare_tab.listen(compare_page, compare_tab.CompareHandlers(context), context)
+        benchmark_tab.listen(benchmark_page, benchmark_tab.BenchmarkHandlers(context), context)
+        gallery_tab.listen(gallery_page, gallery_tab.GalleryHandlers(context), context)
+        learn_tab.listen(learn_page, learn_tab.LearnHandlers(context), context)
+        view.change(lambda: gr.update(selected="search"), None, tabs, queue=False, **QUIET)
         switch.click(None, js=SWITCH, api_visibility="private", queue=False)
     return page

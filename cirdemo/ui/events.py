@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,35 +16,13 @@ from cirdemo.types import BadInput, CirError, ImageId, SearchResult
 from cirdemo.ui import cards, views
 from cirdemo.ui.maps import figures
 from cirdemo.ui.shelf import Example, Library
+from cirdemo.ui.wiring import guarded
 
 STRIP = 12  # gallery pictures offered as references
 TOP = 50  # length of the coarse lists
 PUBLIC_TOP = 10  # of the coarse lists in a public answer, as the command line's default
 Chapters = tuple[Any, ...]  # state, notice, chapters 1 to 5
 SKIP = gr.skip()
-
-
-def guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn a CirError into the message the user sees; generators stay generators."""
-    if inspect.isgeneratorfunction(handler):
-
-        @functools.wraps(handler)
-        def stream(*args: Any, **kwargs: Any) -> Iterator[Any]:
-            try:
-                yield from handler(*args, **kwargs)
-            except CirError as error:
-                raise gr.Error(str(error), print_exception=False) from error
-
-        return stream
-
-    @functools.wraps(handler)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return handler(*args, **kwargs)
-        except CirError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-
-    return call
 
 
 @dataclass(frozen=True)

@@ -10,19 +10,8 @@ from gradio.events import Dependency
 
 from cirdemo.ui import views
 from cirdemo.ui.events import SearchHandlers
+from cirdemo.ui.wiring import CLICKS, MODEL, PLAIN, QUIET
 
-MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-
-PLAIN: dict[str, Any] = {"apply_default_css": False}
-
-# A click (or Enter) on anything with data-id tells Python which one it was.
-CLICKS = """
-element.addEventListener('click', (event) => {
-  const hit = event.target.closest('[data-id]');
-  if (hit) trigger('select', {id: hit.dataset.id});
-});
-"""
 # Picking a result also marks it everywhere and brings the heatmaps into view.
 PICKS = """
 element.addEventListener('click', (event) => {
@@ -81,7 +70,9 @@ def _ask(handlers: SearchHandlers, gallery: str) -> dict[str, Any]:
         placeholder="Drop a picture here,\nor pick one below",
     )
     made["reference_id"] = gr.Textbox(visible=False, label="Reference id", elem_id="reference-id")
-    made["strip"] = gr.HTML(handlers.strip(gallery, 7), js_on_load=CLICKS, elem_id="strip", **PLAIN)
+    made["strip"] = gr.HTML(
+        handlers.strip(gallery, 7), js_on_load=CLICKS, elem_id="strip", elem_classes="ours", **PLAIN
+    )
     with gr.Row(elem_classes="pair"):
         made["more"] = gr.Button("Other pictures", size="sm", min_width=80)
         made["surprise"] = gr.Button("Surprise me", size="sm", min_width=80, elem_id="surprise")
@@ -113,9 +104,13 @@ def _ask(handlers: SearchHandlers, gallery: str) -> dict[str, Any]:
         )
         made["reasoning"] = gr.Checkbox(True, label="Reason (CIR-CoT)")
     with gr.Column(visible=bool(handlers.examples), elem_id="example-box"):
-        gr.HTML("<h2 class='small'>Examples, each with a story</h2>", **PLAIN)
+        gr.HTML("<h2 class='small'>Examples, each with a story</h2>", elem_classes="ours", **PLAIN)
         made["examples"] = gr.HTML(
-            handlers.example_list(), js_on_load=CLICKS, elem_id="examples", **PLAIN
+            handlers.example_list(),
+            js_on_load=CLICKS,
+            elem_id="examples",
+            elem_classes="ours",
+            **PLAIN,
         )
     return made
 
@@ -126,14 +121,14 @@ def render(handlers: SearchHandlers, gallery: str) -> SearchTab:
         with gr.Column(elem_id="ask", min_width=0):
             asked = _ask(handlers, gallery)
         with gr.Column(elem_id="story", min_width=0):
-            notice = gr.HTML("", elem_id="notice", js_on_load=None, **PLAIN)
+            notice = gr.HTML("", elem_id="notice", elem_classes="ours", js_on_load=None, **PLAIN)
             ids = ("describe", "coarse", "heatmaps", "judge", "reason")
             chapters = tuple(
                 gr.HTML(
                     views.waiting(n),
                     js_on_load=None if name in ("describe", "heatmaps") else PICKS,
                     elem_id=name,
-                    elem_classes="slot",
+                    elem_classes="slot ours",
                     **PLAIN,
                 )
                 for n, name in enumerate(ids, 1)

@@ -1,0 +1,49 @@
+"""What every tab's events share: the model queue, private endpoints, clicks, the error boundary."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gradio as gr
+
+from cirdemo.types import CirError
+
+# One queue for every listener that touches a model. Two places: while one visitor's judge works,
+# another's first stages run between its batches; the models' own locks keep them apart.
+MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2}
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+PLAIN: dict[str, Any] = {"apply_default_css": False}  # gr.HTML that our style sheets dress
+
+# A click (or Enter) on anything with data-id or data-action tells Python which one it was.
+CLICKS = """
+element.addEventListener('click', (event) => {
+  const hit = event.target.closest('[data-id],[data-action]');
+  if (hit && !hit.disabled) trigger('select', {...hit.dataset});
+});
+"""
+
+
+def guarded(handler: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn a CirError into the message the user sees; generators stay generators."""
+    if inspect.isgeneratorfunction(handler):
+
+        @functools.wraps(handler)
+        def stream(*args: Any, **kwargs: Any) -> Iterator[Any]:
+            try:
+                yield from handler(*args, **kwargs)
+            except CirError as error:
+                raise gr.Error(str(error), print_exception=False) from error
+
+        return stream
+
+    @functools.wraps(handler)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return handler(*args, **kwargs)
+        except CirError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    return call
