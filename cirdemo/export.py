@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,12 @@ def report_json(report: Report, *, gallery: int, **blocks: Any) -> dict[str, Any
         found = analyse(setr.rows)
         answer["errors"] = {k: found[k] for k in ("missed", "counts", "by_kind")}
     answer |= {"skipped": dict(report.skipped), "seconds": round(report.seconds, 1)}
+    answer["planned"] = report.planned or answer["queries"]
+    answer["made"] = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "models": dict(report.models),
+        "calibration": dict(report.calibration),
+    }
     return finite(answer | blocks)  # type: ignore[no-any-return]
 
 

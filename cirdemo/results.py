@@ -8,14 +8,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cirdemo.evaluate.packed import pack
 from cirdemo.export import blocks_markdown, finite, markdown
+from cirdemo.types import Triplet
 
 Report = Mapping[str, Any]  # the `evaluate --json` object
 COLUMNS = ("dataset", "split", "method", "group", "metric", "value", "low", "high", "queries")
+PACKED = "-queries.json.gz"  # how the name of the packed rows ends
 
 
 def write(
-    out: Path, report: Report, rows: Mapping[str, Sequence[Mapping[str, Any]]], command: str
+    out: Path,
+    report: Report,
+    rows: Mapping[str, Sequence[Mapping[str, Any]]],
+    command: str,
+    queries: Sequence[Triplet] = (),
 ) -> list[Path]:
     """Write everything that is known of an evaluation into a folder.
 
@@ -24,9 +31,11 @@ def write(
         report: The `evaluate --json` object.
         rows: Rows per query, by method.
         command: What was run, for the Markdown.
+        queries: Those that were measured; with them the rows are packed for the app as well.
 
     Returns:
-        The files: `<dataset>-<split>.json`, `-rows.json`, `.csv`, `.md` and a `.png` a figure.
+        The files: `<dataset>-<split>.json`, `-rows.json`, `.csv`, `.md`, a `.png` a figure, and
+        `-queries.json.gz`, the packed rows.
     """
     from cirdemo.evaluate.figures import draw  # matplotlib takes a second to import
 
@@ -41,6 +50,9 @@ def write(
         writer.writerow(COLUMNS)
         writer.writerows(_lines(report))
     files[3].write_text(_page(report, command, figures), "utf-8")
+    if queries:
+        files.append(out / f"{stem}{PACKED}")
+        files[-1].write_bytes(pack(report, queries, rows))
     return [*files, *figures]
 
 

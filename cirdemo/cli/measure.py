@@ -46,7 +46,7 @@ def evaluate(args: argparse.Namespace) -> Answer:
         from cirdemo.results import write
 
         rows = {r.method: r.rows for r in report.evaluations} | told
-        files = write(args.out, answer, rows, command)
+        files = write(args.out, answer, rows, command, report.queries)
         print("\n".join(map(str, files)), file=sys.stderr)
     if args.readme:
         fill_readme(args.readme, answer, command)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cirdemo import coarse
 from cirdemo.evaluate.errors import lost_cues
-from cirdemo.evaluate.rows import Rows, subset
+from cirdemo.evaluate.rows import TOP, Rows, subset
 from cirdemo.retrieve import compose_many
 from cirdemo.types import (
     CirError,
@@ -200,6 +200,7 @@ class Run:
         for weight in (0.0, prior):
             order = _reorder(ranking, by_id, ranking.ids[:DEPTH], weight)
             row = self.make.row(triplet, [r.image_id for r in order], composed)
+            row["was"] = [r.coarse_rank for r in order[:TOP]]
             inside = _reorder(members, by_id, members.ids, weight)
             rows.append(row | subset(triplet, [r.image_id for r in inside]))
             if not weight:
@@ -226,6 +227,7 @@ class Run:
         head = sorted((r for r in order if r.coarse_rank <= DEPTH), key=lambda r: r.coarse_rank)
         told: dict[str, Any] = {
             "judged": [[by_id[r.image_id].yes_probability, r.image_id in right] for r in head],
+            "margins": [by_id[r.image_id].margin for r in head],
             "coarse_rank": min((r.coarse_rank for r in order if r.image_id in right), default=None),
         }
         target = next((r for r in order if r.image_id in right), None)

@@ -30,6 +30,7 @@ class DescriptionComposer:
         self.name: str = mode
         self.mode: Mode = mode
         self._writer = writer
+        self.identity = writer.identity
         self._encoder = encoder
 
     def compose(self, query: Query) -> Composed:
