@@ -107,6 +107,15 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, help="write JSON, CSV, Markdown and figures here")
     sub.add_argument("--readme", type=Path, help="put the table between this file's markers")
 
+    sub = command("compare", measure.compare, models, show=measure.show_comparison)
+    sub.add_argument("dataset")
+    form = "METHOD[,judge[=DEPTH]][,fuse][,text=SHARE]"
+    sub.add_argument("--a", required=True, metavar="SPEC", help=f"a setting: {form}")
+    sub.add_argument("--b", required=True, metavar="SPEC", help="the setting it is held against")
+    sub.add_argument("--split", default="val")
+    sub.add_argument("--limit", type=int, help="only the first so many queries")
+    sub.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+
     sub = command("errors", measure.errors, models, show=measure.show_errors)
     sub.add_argument("dataset")
     sub.add_argument("--split", default="test")

@@ -1,4 +1,4 @@
-"""Commands that measure: evaluate, errors, calibrate, examples."""
+"""Commands that measure: evaluate, compare, errors, calibrate, examples."""
 
 from __future__ import annotations
 
@@ -71,6 +71,25 @@ def _blocks(
     return found, skipped
 
 
+def compare(args: argparse.Namespace) -> Answer:
+    """Compare two full settings on the same queries."""
+    from cirdemo.evaluate import compare as stats
+    from cirdemo.evaluate.duel import Setting, duel
+
+    a, b = Setting.parse(args.a), Setting.parse(args.b)
+    of, found = duel(engine_of(args), args.dataset, a, b, split=args.split, limit=args.limit)
+    rows = []
+    for row in found:
+        rows.append(row)
+        if len(rows) % 10 == 0 or len(rows) == of:
+            tell("queries", len(rows), of)
+    about = {"dataset": args.dataset, "split": args.split, "protocol": "reference-excluded"}
+    summary = stats.compare(rows, seed=args.seed)
+    head = {**about, "a": str(a), "b": str(b), **summary, "verdict": stats.verdict(summary)}
+    told = [{**row, "outcome": stats.outcome(row)} for row in rows]
+    return {**head, "rows": told}, 0
+
+
 def errors(args: argparse.Namespace) -> Answer:
     """Blame one stage for each query that SETR misses."""
     from cirdemo.evaluate import measure
@@ -107,6 +126,26 @@ def show_evaluation(answer: dict[str, Any]) -> str:
 
     skipped = [f"{name} was skipped: {why}" for name, why in answer["skipped"].items()]
     return "\n".join([markdown(answer), *skipped])
+
+
+def show_comparison(answer: dict[str, Any]) -> str:
+    """A comparison for people."""
+    lines = [
+        f"A: {answer['a']}",
+        f"B: {answer['b']}",
+        f"{answer['queries']} queries of {answer['dataset']}, split {answer['split']}, "
+        f"protocol {answer['protocol']}",
+        f"A wins {answer['win']}, ties {answer['tie']}, loses {answer['loss']}",
+        "",
+        "          A       B     A - B  [95 % paired bootstrap]",
+    ]
+    for name, m in answer["metrics"].items():
+        low, high = m["interval"]
+        lines.append(
+            f"{name:5} {m['a'] * 100:6.1f}  {m['b'] * 100:6.1f}    {m['difference'] * 100:+6.1f}"
+            f"  [{low * 100:+.1f}, {high * 100:+.1f}]"
+        )
+    return "\n".join([*lines, "", answer["verdict"]])
 
 
 def show_errors(answer: dict[str, Any]) -> str:

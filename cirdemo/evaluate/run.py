@@ -120,9 +120,9 @@ class Run:
 
     # --- a batch of queries ----------------------------------------------------------------
 
-    def batch(self, triplets: Sequence[Triplet]) -> None:
-        """Every query under every method."""
-        queries = [
+    def queries(self, triplets: Sequence[Triplet]) -> list[Query]:
+        """Triplets as queries, with their pictures."""
+        return [
             Query(
                 query_id=t.query_id,
                 reference=self.image(t.reference_id),
@@ -131,6 +131,10 @@ class Run:
             )
             for t in triplets
         ]
+
+    def batch(self, triplets: Sequence[Triplet]) -> None:
+        """Every query under every method."""
+        queries = self.queries(triplets)
         vectors: dict[str, list[Composed]] = {}
         lists: dict[str, list[Ranking]] = {}
         for name in self.methods:
@@ -138,7 +142,7 @@ class Run:
                 continue
             with self._surviving(name):
                 base = _base(name)
-                found = self._lists(base, queries, vectors, lists)
+                found = self.lists(base, queries, vectors, lists)
                 own = vectors.get(base, [None] * len(queries))  # a fusion has no vector
                 for number, (triplet, query) in enumerate(zip(triplets, queries, strict=True)):
                     if name == SETR:
@@ -148,7 +152,7 @@ class Run:
                         row = self.make.row(triplet, found[number].ids, own[number])
                     self.rows[name].append(row)
 
-    def _lists(
+    def lists(
         self,
         method: str,
         queries: Sequence[Query],
@@ -191,7 +195,7 @@ class Run:
         extra = [i for i in ranking.ids[DEPTH:] if i in group]
         wanted = composed.description.text if composed and composed.description else ""
         with self._timed("judge"):
-            by_id = self._verdicts(query, (*ranking.ids[:DEPTH], *extra), wanted)
+            by_id = self.verdicts(query, (*ranking.ids[:DEPTH], *extra), wanted)
         prior = getattr(self.engine.parts.encoder.get(), "scale", 1.0)
         members = replace(
             ranking, candidates=tuple(c for c in ranking.candidates if c.image_id in group)
@@ -207,9 +211,10 @@ class Run:
                 rows[0] |= self._told(triplet, query, wanted, by_id, order)
         return rows[0], rows[1]
 
-    def _verdicts(
+    def verdicts(
         self, query: Query, ids: Sequence[ImageId], wanted: str
     ) -> dict[ImageId, Judgement]:
+        """What the judge says of pictures; `wanted` is the description it is told."""
         judge = self.engine.parts.judge.get()
         verdicts = judge.judge(query, [(i, self.image(i)) for i in ids], wanted)
         return {v.image_id: v for v in verdicts}
@@ -247,7 +252,7 @@ class Run:
         truth = Description(text=triplet.intersection, mode="intersection")
         ranking = self._rank(BASE, {BASE: composer.encode([truth])[0]}, query)
         head = ranking.ids[:DEPTH]
-        order = _reorder(ranking, self._verdicts(query, head, truth.text), head, 0.0)
+        order = _reorder(ranking, self.verdicts(query, head, truth.text), head, 0.0)
         right = set(triplet.target_ids)
         return next((r.rank for r in order if r.image_id in right), None)
 
