@@ -88,7 +88,8 @@ def mcnemar(only_a: int, only_b: int) -> float:
         raise ValueError(f"counts cannot be negative: {only_a}, {only_b}")
     tosses = only_a + only_b
     fewer = sum(math.comb(tosses, k) for k in range(min(only_a, only_b) + 1))
-    return min(1.0, 2 * fewer / 2**tosses)  # whole numbers until here: exact for any count
+    p: float = 2 * fewer / 2**tosses  # whole numbers until here: exact for any count
+    return min(1.0, p)
 
 
 def compare(rows: Sequence[Row], *, seed: int = 0) -> dict[str, Any]:
@@ -106,12 +107,17 @@ def compare(rows: Sequence[Row], *, seed: int = 0) -> dict[str, Any]:
         a, b = (metrics.mean(cells[:, at, side].tolist()) for side in (0, 1))
         measured[name] = {"a": a, "b": b, "difference": a - b, "interval": list(ends[at])}
     first = cells[:, list(METRICS).index("R@1")].astype(bool)  # (Q, 2)
-    a, b = first[:, 0], first[:, 1]
-    counts = {"both": a & b, "only_a": a & ~b, "only_b": b & ~a, "neither": ~a & ~b}
+    right, other = first[:, 0], first[:, 1]
+    counts = {
+        "both": right & other,
+        "only_a": right & ~other,
+        "only_b": other & ~right,
+        "neither": ~right & ~other,
+    }
     split = {name: int(where.sum()) for name, where in counts.items()}
     return {
         "queries": len(rows),
-        **tally(rows),
+        **{str(name): count for name, count in tally(rows).items()},
         "metrics": measured,
         "mcnemar": {**split, "p": mcnemar(split["only_a"], split["only_b"])},
     }
