@@ -125,15 +125,29 @@ class YesNoJudge:
         self.identity = mllm.identity
 
     def judge(
-        self, query: Query, candidates: Sequence[tuple[ImageId, Image.Image]], wanted: str = ""
+        self,
+        query: Query,
+        candidates: Sequence[tuple[ImageId, Image.Image]],
+        wanted: str = "",
+        *,
+        tuned: bool = True,
     ) -> Iterator[Judgement]:
-        """One judgement a candidate, in order, as they are made."""
+        """One judgement a candidate, in order, as they are made.
+
+        Args:
+            query: Reference image and modification text.
+            candidates: Pictures by id.
+            wanted: The stage-1 description.
+            tuned: False asks the same model without its adapter. The calibration was fitted to
+                the adapter, so these margins are as the model gives them, calibrated by nothing.
+        """
         asked = judge_prompt(query.modification, wanted)
         before: list[Image.Image | str] = [query.reference, asked]
         pictures = [image for _, image in candidates]
-        verdicts = self.mllm.yes_no(before, pictures, adapter=self.adapter)
+        adapter = self.adapter if tuned else None
+        verdicts = self.mllm.yes_no(before, pictures, adapter=adapter)
         for (image_id, _), (_, raw) in zip(candidates, verdicts, strict=True):
-            margin = self.calibration.margin(raw, self.prior)
+            margin = self.calibration.margin(raw, self.prior) if tuned else raw
             yield Judgement(image_id=image_id, yes_probability=_sigmoid(margin), margin=margin)
 
 

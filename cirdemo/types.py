@@ -260,9 +260,17 @@ class Reranker(Protocol):
     identity: str
 
     def judge(
-        self, query: Query, candidates: Sequence[tuple[ImageId, Image.Image]], wanted: str = ""
+        self,
+        query: Query,
+        candidates: Sequence[tuple[ImageId, Image.Image]],
+        wanted: str = "",
+        *,
+        tuned: bool = True,
     ) -> Iterator[Judgement]:
-        """One judgement a candidate, in order; `wanted` is the stage-1 description."""
+        """One judgement a candidate, in order; `wanted` is the stage-1 description.
+
+        `tuned`: whether the model judges with what was trained for judging, its adapter.
+        """
 
 
 class VectorIndex(Protocol):

@@ -1,6 +1,8 @@
 """The language model on random weights, saved as the trained ones are: no answer is any good, but
 every shortcut must give what the plain way gives."""
 
+# ruff: noqa: F811
+
 import shutil
 
 import numpy as np
@@ -9,49 +11,14 @@ import torch
 from peft import PeftModel
 from PIL import Image
 from safetensors.torch import load_file
-from torch import nn
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from cirdemo import prompts
 from cirdemo.models import verdicts
 from cirdemo.models.mllm import VisionLanguageModel
-from cirdemo.train import adapters, mllm, vocabulary
+from cirdemo.train import vocabulary
 from cirdemo.types import CirError, MissingCheckpoint
-
-
-def _adapter(folder, name, seed):
-    model, _ = mllm.fresh(0)
-    torch.manual_seed(seed)
-    tuned = adapters.with_lora(model, name, 4, 8)
-    for key, weight in tuned.named_parameters():
-        if "lora_B" in key:  # fresh ones are zero and change nothing
-            nn.init.normal_(weight, std=0.1)
-    projection = nn.Linear(256, 32, bias=False) if name == "cot" else None
-    adapters.save_adapter(tuned, name, folder, projection)
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    home = tmp_path_factory.mktemp("embedded")
-    model, tokenizer = mllm.fresh(0)
-    mllm.save(model, tokenizer, home / "mllm")
-    _adapter(home / "judge", "judge", 1)
-    _adapter(home / "cot", "cot", 2)
-    return home
-
-
-@pytest.fixture(scope="module")
-def vlm(home):
-    return VisionLanguageModel.load(
-        str(home / "mllm"), {"judge": str(home / "judge"), "cot": str(home / "cot")}
-    )
-
-
-@pytest.fixture(scope="module")
-def pictures():
-    rng = np.random.default_rng(0)
-    noise = rng.integers(0, 256, (13, 8, 8, 3), np.uint8)
-    return [Image.fromarray(n).resize((256, 256), Image.Resampling.NEAREST) for n in noise]
+from tests.fixtures_mllm import home, pictures, vlm  # noqa: F401
 
 
 class Plain:
@@ -185,6 +152,29 @@ def test_the_vector_is_the_state_at_emb_which_is_put_there_when_unwritten(home, 
         np.testing.assert_allclose(vectors[row], unit, atol=1e-4)
         shown = plain.processor.tokenizer.decode(written, skip_special_tokens=True)
         assert texts[row].split() == shown.split()
+
+
+def test_a_streamed_rationale_is_the_one_that_is_written_at_once(vlm, pictures):
+    turn = [pictures[0], prompts.reason_prompt("make it white")]
+    texts, vectors = vlm.reason([turn])
+    *parts, (last, vector) = vlm.reason_stream(turn)
+    assert last == texts[0].split(f" {prompts.EMBED}")[0] and len(parts) > 3
+    assert all(v is None and last.startswith(text) for text, v in parts)
+    assert [text for text, _ in parts] == sorted({text for text, _ in parts}, key=len)
+    np.testing.assert_allclose(vector, vectors[0], atol=1e-4)
+
+
+def test_words_that_are_said_steer_what_follows_and_the_vector(vlm, pictures):
+    turn = [pictures[0], prompts.reason_prompt("make it white")]
+    said = "caption: a white dog reasoning:"
+    *_, (text, vector) = vlm.reason_stream(turn, said)
+    *_, (free, own) = vlm.reason_stream(turn)
+    assert text != free and np.abs(vector - own).max() > 1e-3
+    *_, (nothing, read) = vlm.reason_stream(turn, said, write=False)
+    assert nothing == "" and np.abs(read - vector).max() > 1e-3
+    # said in full, a rationale gives the vector that it gave when it was written
+    *_, (_, again) = vlm.reason_stream(turn, free, write=False)
+    np.testing.assert_allclose(again, own, atol=1e-4)
 
 
 # --- words --------------------------------------------------------------------------------

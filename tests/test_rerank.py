@@ -80,6 +80,16 @@ def test_the_judge_shows_reference_and_all_words_before_the_candidates():
     assert model.asked[1] is None
 
 
+def test_without_its_adapter_the_judge_is_the_bare_model_and_uncalibrated():
+    model = Scripted()
+    query = Query(query_id="q", reference=Image.new("RGB", (9, 9)), modification="make it red")
+    shown = [("x", Image.new("RGB", (4, 4)))]
+    judge = YesNoJudge(model, calibration=Calibration(temperature=2.0), prior=0.1)
+    (bare,) = judge.judge(query, shown, tuned=False)
+    assert (bare.margin, model.asked[1]) == (4.0, None)
+    assert bare.yes_probability == verdict("x", 4.0).yes_probability
+
+
 def test_a_prior_lets_the_coarse_score_outweigh_a_small_margin():
     verdicts = [verdict("a", 0.0), verdict("b", 0.3), verdict("c", 5.0)]
     # scores are 0.9, 0.8, 0.7: with a prior of 10 a and b differ by 1.0 against 0.3

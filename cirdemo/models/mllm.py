@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,17 @@ import numpy as np
 import torch
 from peft import PeftModel
 from PIL import Image
-from safetensors.torch import load_file
 from torch import Tensor
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoModelForImageTextToText, AutoProcessor, DynamicCache
 
 from cirdemo import prompts
+from cirdemo.models import rationales
+from cirdemo.models.pictures import PictureTokens, as_encoded
+from cirdemo.models.rationales import PROJECTION as PROJECTION
 from cirdemo.models.verdicts import yes_no
 from cirdemo.types import MissingCheckpoint
 
 Part = Image.Image | str  # one piece of a user's turn
-CACHED_PICTURES = 4096  # picture tokens kept by content; 16 KB each in the embedded model
-PROJECTION = "projection.safetensors"
 
 
 class VisionLanguageModel:
@@ -40,7 +39,7 @@ class VisionLanguageModel:
         self.identity = identity
         self.adapters: dict[str, Path] = {}
         self.lock = threading.RLock()
-        self._features: OrderedDict[str, Tensor] = OrderedDict()
+        self.pictures = PictureTokens(self._see)
 
     @classmethod
     def load(cls, source: str, adapters: Mapping[str, str] | None = None) -> VisionLanguageModel:
@@ -86,40 +85,37 @@ class VisionLanguageModel:
         max_new_tokens: int = 48,
     ) -> list[str]:
         """The answers to user turns, greedily decoded, in one batch."""
-        sequences, start, _ = self._generate(turns, adapter, max_new_tokens)
-        return [self._text(row[start:]) for row in sequences]
+        with self.using(adapter), torch.inference_mode():
+            inputs = self.inputs(turns)
+            sequences = self.model.generate(
+                **inputs, max_new_tokens=max_new_tokens, do_sample=False, num_beams=1
+            )
+        start = inputs["input_ids"].shape[1]
+        return [self.text(row[start:]) for row in sequences]
 
     def caption(self, images: Sequence[Image.Image]) -> list[str]:
         """One sentence a picture."""
         return self.generate([[image, prompts.CAPTION] for image in images])
-
-    def _generate(
-        self, turns: Sequence[Sequence[Part]], adapter: str | None, max_new_tokens: int
-    ) -> tuple[Tensor, int, dict[str, Tensor]]:
-        inputs = self.inputs(turns)
-        with self.using(adapter), torch.inference_mode():
-            sequences = self.model.generate(
-                **inputs, max_new_tokens=max_new_tokens, do_sample=False, num_beams=1
-            )
-        return sequences, inputs["input_ids"].shape[1], inputs
 
     def inputs(self, turns: Sequence[Sequence[Part]]) -> dict[str, Tensor]:
         """User turns as tensors, padded on the left, ready to be answered."""
         conversations = [
             [{"role": "user", "content": [_content(part) for part in turn]}] for turn in turns
         ]
-        return dict(
-            self.processor.apply_chat_template(
-                conversations,
-                tokenize=True,
-                add_generation_prompt=True,
-                return_dict=True,
-                return_tensors="pt",
-                processor_kwargs={"padding": True},
+        with self.lock:  # a fast tokenizer refuses a second thread: "Already borrowed"
+            return dict(
+                self.processor.apply_chat_template(
+                    conversations,
+                    tokenize=True,
+                    add_generation_prompt=True,
+                    return_dict=True,
+                    return_tensors="pt",
+                    processor_kwargs={"padding": True},
+                )
             )
-        )
 
-    def _text(self, ids: Tensor) -> str:
+    def text(self, ids: Tensor | Sequence[int]) -> str:
+        """Token ids as words, without the special ones."""
         text = self.processor.tokenizer.decode(ids, skip_special_tokens=True)
         return " ".join(text.split())
 
@@ -135,28 +131,63 @@ class VisionLanguageModel:
         """P(Yes) and logit(Yes) - logit(No) of each candidate shown after a turn's beginning."""
         return yes_no(self, before, candidates, adapter)
 
-    # --- pictures --------------------------------------------------------------------------
+    # --- pictures and passes ----------------------------------------------------------------
 
     def features(self, images: Sequence[Image.Image]) -> list[Tensor]:
         """Picture tokens (tokens, D) of each picture, kept by content."""
-        keys = [_key(image) for image in images]
-        missing = {k: i for k, i in zip(keys, images, strict=True) if k not in self._features}
-        if missing:
-            inputs = self.processor.image_processor(list(missing.values()), return_tensors="pt")
-            with torch.inference_mode():
-                tokens = (
-                    self.core()
-                    .model.get_image_features(inputs["pixel_values"], inputs["image_grid_thw"])
-                    .pooler_output
-                )
-            for key, value in zip(missing, tokens, strict=True):
-                self._features[key] = value
-        found = [self._features[k] for k in keys]
-        for key in keys:
-            self._features.move_to_end(key)
-        while len(self._features) > CACHED_PICTURES:
-            self._features.popitem(last=False)
+        with self.lock:
+            return [tokens for tokens, *_ in self.pictures.get(images)]
+
+    def _see(self, images: Sequence[Image.Image]) -> Any:
+        inputs = self.processor.image_processor(images, return_tensors="pt")
+        return self.core().model.get_image_features(
+            inputs["pixel_values"], inputs["image_grid_thw"], return_dict=True
+        )
+
+    def positions(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Rope positions (3, N, T) of whole turns: a picture moves them on by its side."""
+        found: Tensor = self.core().model.get_rope_index(
+            inputs["input_ids"],
+            mm_token_type_ids=inputs["mm_token_type_ids"],
+            image_grid_thw=inputs["image_grid_thw"],
+            attention_mask=inputs["attention_mask"],
+        )[0]
         return found
+
+    def states(
+        self,
+        ids: Tensor,
+        positions: Tensor,
+        cache: DynamicCache,
+        images: Sequence[Image.Image] = (),
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """Hidden states (N, T, D) of a piece of some turns, behind what a cache holds.
+
+        Args:
+            ids: (N, T) of the piece.
+            positions: (3, N, T), told because transformers would guess them from its last call.
+            cache: Keys and values of all that stands before; the piece is added.
+            images: The pictures whose places are among the ids, row by row.
+            mask: (N, tokens in the cache + T), 0 where a row is padded.
+        """
+        seen = {"mm_encoder_outputs": as_encoded(self.pictures.get(images))} if images else {}
+        return (
+            self.core()
+            .model(
+                input_ids=ids,
+                position_ids=positions,
+                past_key_values=cache,
+                attention_mask=mask,
+                use_cache=True,
+                **seen,
+            )
+            .last_hidden_state
+        )
+
+    def cache(self) -> DynamicCache:
+        """Room for the keys and values of a turn."""
+        return DynamicCache(config=self.core().config.get_text_config())
 
     # --- reasoning -------------------------------------------------------------------------
 
@@ -168,40 +199,13 @@ class VisionLanguageModel:
         Returns:
             Texts, and vectors (N, D) float32 with unit norm.
         """
-        emb = self.processor.tokenizer.convert_tokens_to_ids(prompts.EMBED)
-        sequences, start, inputs = self._generate(turns, adapter, max_new_tokens)
-        texts = [self._text(row[start:]) for row in sequences]
-        rows, width = sequences.shape
-        # where a rationale was cut short before <emb>, it is put behind the last word
-        sequences = torch.cat([sequences, sequences.new_full((rows, 1), emb)], 1)
-        ends = []
-        for row in range(rows):
-            after = sequences[row, start:]
-            stop = (after == emb) | (after == self.processor.tokenizer.eos_token_id)
-            ends.append(start + int(stop.nonzero()[0]))
-            sequences[row, ends[-1]] = emb
-        extra = width + 1 - start
-        mask = torch.cat(
-            [inputs["attention_mask"], inputs["attention_mask"].new_zeros(rows, extra)], 1
-        )
-        for row, end in enumerate(ends):
-            mask[row, start : end + 1] = 1
-        types = inputs["mm_token_type_ids"]
-        with self.using(adapter), torch.inference_mode():
-            states = (
-                self.core()
-                .model(
-                    input_ids=sequences,
-                    attention_mask=mask,
-                    pixel_values=inputs["pixel_values"],
-                    image_grid_thw=inputs["image_grid_thw"],
-                    mm_token_type_ids=torch.cat([types, types.new_zeros(rows, extra)], 1),
-                )
-                .last_hidden_state
-            )
-            vectors = states[torch.arange(rows), torch.tensor(ends)] @ self._projection(adapter).T
-        unit = torch.nn.functional.normalize(vectors.float(), dim=1)
-        return texts, unit.numpy()
+        return rationales.reason(self, turns, adapter, max_new_tokens)
+
+    def reason_stream(
+        self, turn: Sequence[Part], said: str = "", *, adapter: str = "cot", write: bool = True
+    ) -> Iterator[tuple[str, np.ndarray | None]]:
+        """One rationale as it is written behind `said`, with the vector (D,) at its end."""
+        return rationales.stream(self, turn, adapter, said, write=write)
 
     def embed(self, turns: Sequence[Sequence[Part]], *, adapter: str = "cot") -> np.ndarray:
         """The state at an `<emb>` that is put where the answer would begin, projected.
@@ -209,22 +213,7 @@ class VisionLanguageModel:
         Returns:
             Vectors (N, D) float32 with unit norm.
         """
-        emb = self.processor.tokenizer.convert_tokens_to_ids(prompts.EMBED)
-        inputs = self.inputs(turns)
-        rows = len(inputs["input_ids"])
-        for key, value in (("input_ids", emb), ("attention_mask", 1), ("mm_token_type_ids", 0)):
-            inputs[key] = torch.cat([inputs[key], inputs[key].new_full((rows, 1), value)], 1)
-        with self.using(adapter), torch.inference_mode():
-            states = self.core().model(**inputs).last_hidden_state  # (N, T, hidden)
-            vectors = states[:, -1] @ self._projection(adapter).T
-        return torch.nn.functional.normalize(vectors.float(), dim=1).numpy()
-
-    def _projection(self, adapter: str) -> Tensor:
-        """(D, hidden) of the adapter's folder."""
-        path = self.adapters[adapter] / PROJECTION
-        if not path.is_file():
-            raise MissingCheckpoint(f"Adapter {adapter!r} has no {PROJECTION}; train it again.")
-        return load_file(path)["weight"].float()
+        return rationales.embed(self, turns, adapter)
 
     # --- the rest --------------------------------------------------------------------------
 
@@ -286,10 +275,6 @@ def _content(part: Part) -> dict[str, Any]:
     if isinstance(part, str):
         return {"type": "text", "text": part}
     return {"type": "image", "image": part}
-
-
-def _key(image: Image.Image) -> str:
-    return hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
 
 
 def _digest(source: str, adapters: Mapping[str, Path]) -> str:

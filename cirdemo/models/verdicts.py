@@ -66,23 +66,12 @@ def yes_no(
 
 def _share(model: VisionLanguageModel, before: Sequence[Part], candidate: Image.Image) -> _Shared:
     """The key/value cache of all that stands before a candidate, and the suffix's layout."""
-    core = model.core()
     inputs = model.inputs([[*before, candidate]])
-    ids = inputs["input_ids"]  # (1, T)
-    begin = int((ids[0] == core.config.vision_start_token_id).nonzero()[-1])
-    positions, _ = core.model.get_rope_index(
-        ids,
-        mm_token_type_ids=inputs["mm_token_type_ids"],
-        image_grid_thw=inputs["image_grid_thw"],
-    )  # (3, 1, T)
-    cache = DynamicCache(config=core.config.get_text_config())
+    ids, positions = inputs["input_ids"], model.positions(inputs)  # (1, T), (3, 1, T)
+    begin = int((ids[0] == model.core().config.vision_start_token_id).nonzero()[-1])
     references = [part for part in before if isinstance(part, Image.Image)]
-    core.model.language_model(
-        inputs_embeds=_embed(model, ids[:, :begin], model.features(references)),
-        position_ids=positions[:, :, :begin],
-        past_key_values=cache,
-        use_cache=True,
-    )
+    cache = model.cache()
+    model.states(ids[:, :begin], positions[:, :, :begin], cache, references)
     return _Shared(cache=cache, ids=ids[:, begin:], positions=positions[:, :, begin:])
 
 
@@ -90,26 +79,12 @@ def _suffix_logits(
     model: VisionLanguageModel, shared: _Shared, candidates: Sequence[Image.Image]
 ) -> Tensor:
     """Next-token logits (K, vocabulary) after each candidate."""
-    core, k = model.core(), len(candidates)
+    k = len(candidates)
     cache = copy.deepcopy(shared.cache)  # the forward pass appends to it
     cache.batch_repeat_interleave(k)
-    states = core.model.language_model(
-        inputs_embeds=_embed(model, shared.ids.repeat(k, 1), model.features(candidates)),
-        position_ids=shared.positions.repeat(1, k, 1),
-        past_key_values=cache,
-        use_cache=True,
-    ).last_hidden_state  # (K, S, D)
-    return core.lm_head(states[:, -1]).float()
-
-
-def _embed(model: VisionLanguageModel, ids: Tensor, pictures: Sequence[Tensor]) -> Tensor:
-    """Embeddings (N, T, D) of ids with the pictures' tokens in their places."""
-    core = model.core()
-    embeds = core.get_input_embeddings()(ids)
-    if pictures:
-        slots = ids == core.config.image_token_id
-        embeds[slots] = torch.cat(list(pictures)).to(embeds.dtype)
-    return embeds
+    ids, positions = shared.ids.repeat(k, 1), shared.positions.repeat(1, k, 1)
+    states = model.states(ids, positions, cache, candidates)  # (K, S, D)
+    return model.core().lm_head(states[:, -1]).float()
 
 
 def _variants(model: VisionLanguageModel, word: str) -> list[int]:
