@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from PIL import Image
+
+from cirdemo.cache import Memory
 from cirdemo.prompts import describe_prompt
 from cirdemo.types import Cue, Description, Mode, Query
 from cirdemo.words import MEANINGLESS
@@ -12,6 +17,8 @@ from cirdemo.words import phrases as phrases  # also under the name it is known 
 
 if TYPE_CHECKING:
     from cirdemo.models.mllm import VisionLanguageModel
+
+CAPTIONS = 512  # kept, of reference images
 
 
 class MLLMWriter:
@@ -24,18 +31,29 @@ class MLLMWriter:
         """A writer on a language model without adapters."""
         self.mllm = mllm
         self.identity = mllm.identity
+        self._captions: Memory[str] = Memory(CAPTIONS)
 
     def write(self, query: Query, mode: Mode) -> Description:
         """The description under a mode, with cues against the model's caption of the reference."""
-        description = self.write_many([query], mode)[0]
-        caption = self.mllm.caption([query.reference])[0]
-        return Description(
-            text=description.text,
-            mode=mode,
-            cues=align_cues(caption, description.text),
-            prompt=description.prompt,
-            writer=self.identity,
-        )
+        return self._aligned(query, self.write_many([query], mode)[0])
+
+    def given(self, query: Query, text: str, mode: Mode) -> Description:
+        """A description that the user wrote, with its cues."""
+        return self._aligned(query, Description(text=text, mode=mode, writer="user"))
+
+    def _aligned(self, query: Query, description: Description) -> Description:
+        caption = self.caption(query.reference)
+        cues = align_cues(caption, description.text)
+        return replace(description, cues=cues, caption=caption)
+
+    def caption(self, image: Image.Image) -> str:
+        """The model's caption of a picture, kept by content."""
+        key = hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest()
+        caption = self._captions.get(key)
+        if caption is None:
+            caption = self.mllm.caption([image])[0]
+            self._captions.put(key, caption)
+        return caption
 
     def write_many(self, queries: Sequence[Query], mode: Mode) -> list[Description]:
         """Descriptions of a batch, without cues."""
@@ -78,3 +96,17 @@ def align_cues(caption: str, description: str) -> tuple[Cue, ...]:
             gone.remove(match)
             cues.append(Cue(text=f"{match} → {phrase}", status="changed"))
     return (*cues, *(Cue(text=p, status="dropped") for p in gone))
+
+
+def with_phrase(description: Description, phrase: str) -> str:
+    """The text with a phrase of the caption put where the caption has it, among what was kept."""
+    order = phrases(description.caption)
+    now = phrases(description.text)
+    behind = order[order.index(phrase) + 1 :] if phrase in order else []
+    at = next((i for i, p in enumerate(now) if p in behind), len(now))
+    return " ".join([*now[:at], phrase, *now[at:]])
+
+
+def without_phrase(description: Description, phrase: str) -> str:
+    """The text with a phrase left out."""
+    return " ".join(p for p in phrases(description.text) if p != phrase)

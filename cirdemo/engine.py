@@ -18,8 +18,10 @@ from PIL import Image
 from cirdemo import coarse, stages
 from cirdemo.intake import clean_text, load_image
 from cirdemo.parts import Parts, named
+from cirdemo.region import masked
 from cirdemo.registry import unknown
 from cirdemo.retrieve import compose
+from cirdemo.steer import Steer, steered
 from cirdemo.types import (
     BadInput,
     CirError,
@@ -32,6 +34,7 @@ from cirdemo.types import (
     Mode,
     Query,
     Ranking,
+    Rationale,
     SearchResult,
 )
 
@@ -50,6 +53,7 @@ class Engine:
     def __init__(self, parts: Parts) -> None:
         """An engine of parts; loads nothing yet."""
         self.parts = parts
+        self.memories = stages.Memories()
 
     # --- what there is ---------------------------------------------------------------------
 
@@ -103,8 +107,11 @@ class Engine:
         reference: Image.Image | Path | str | bytes | None = None,
         reference_id: ImageId | None = None,
         gallery: str = "fables",
+        region: str = "",
     ) -> Query:
         """A query from outside: a picture or the id of a gallery picture, and a text.
+
+        A `region` of the picture can be hidden from the models, see `cirdemo.region`.
 
         Raises:
             BadInput: Picture or text cannot be used, or not exactly one reference is given.
@@ -119,6 +126,7 @@ class Engine:
                 raise unknown(f"picture in gallery {gallery!r}", reference_id, shelf.ids)
             reference = shelf.image(reference_id)
         image = load_image(reference)  # type: ignore[arg-type]  # one of the two was given
+        image = masked(image, region)
         digest = hashlib.sha256(image.tobytes() + repr((image.size, text)).encode()).hexdigest()
         return Query(
             query_id=digest[:12], reference=image, modification=text, reference_id=reference_id
@@ -137,8 +145,13 @@ class Engine:
         top: int = 50,
         descriptions: Mapping[Mode, str] | None = None,
         text_weight: float | None = None,
+        steer: Steer | None = None,
+        thoughts: Rationale | None = None,
+        tuned: bool = True,
     ) -> Iterator[SearchResult]:
-        """The result after each stage: describe, coarse, judging (several), rerank, reason.
+        """The result after each stage: describe, coarse, rerank, reason.
+
+        Between the last ones come partial results, of the stages "judging" and "reasoning".
 
         Args:
             query: From `make_query`.
@@ -152,6 +165,9 @@ class Engine:
             top: Length of the coarse lists that are returned; what was judged is returned whole.
             descriptions: Texts to use in place of the writer's, by mode.
             text_weight: The text's share in `sum`, in [0, 1]; its own unless given.
+            steer: What moves every method's vector beside the words.
+            thoughts: The first steps of the rationale, where the user wrote them.
+            tuned: Whether the judge uses its adapter.
 
         Raises:
             UnknownName: A method or the gallery does not exist.
@@ -192,10 +208,16 @@ class Engine:
         if rerank and (part := self.parts.composers.get("intersection")) and not part.why_not():
             asks.append(part.get())  # the judge is told this description, whatever list it judges
 
-        result = stages.describe(result, asks, descriptions or {})
+        given, memories, hand = descriptions or {}, self.memories, steer or Steer()
+        result = stages.describe(result, asks, given, memories, hand.without)
         yield result
         start = time.perf_counter()
-        composed = {n: compose(c, query, result.descriptions) for n, c in composers.items()}
+
+        def moved(vector: Composed) -> Composed:
+            return steered(vector, hand, shelf, self.parts.encoder.get().encode_texts)
+
+        found = {n: compose(c, query, result.descriptions) for n, c in composers.items()}
+        composed = {n: moved(c) for n, c in found.items()}
         depth = max(top, rerank)
         deep = {n: self._rank(shelf, n, composed, query, depth) for n in names}
         lists = {n: replace(r, candidates=r.candidates[:top]) for n, r in deep.items()}
@@ -204,13 +226,26 @@ class Engine:
         if rerank:
             prior = getattr(self.parts.encoder.get(), "scale", 1.0) if fuse else 0.0
             ranking = deep[rerank_on]
-            judge = self.parts.judge
-            result = yield from stages.rerank(result, shelf, ranking, judge, rerank, prior=prior)
+            result = yield from stages.rerank(
+                result,
+                shelf,
+                ranking,
+                self.parts.judge,
+                rerank,
+                memories,
+                prior=prior,
+                tuned=tuned,
+                without=hand.without,
+            )
         if reason or "cot" in methods:
-            yield stages.reason(
+            yield from stages.reason(
                 result,
                 lambda: self.composer("cot"),
-                lambda composed: self._rank(shelf, "cot", composed, query, top),
+                lambda vector: self._rank(shelf, "cot", {"cot": vector}, query, top),
+                memories,
+                thoughts,
+                found=found.get("cot"),
+                move=moved,
             )
 
     def explain(

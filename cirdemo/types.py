@@ -17,7 +17,7 @@ from PIL import Image
 
 ImageId = str
 Mode = Literal["union", "enhanced", "intersection"]  # from all of the reference to its core
-CueStatus = Literal["kept", "dropped", "added", "changed"]
+CueStatus = Literal["kept", "dropped", "added", "changed", "negated"]  # negated: by hand
 
 
 # --- errors -------------------------------------------------------------------------------
@@ -72,7 +72,8 @@ class Description:
     mode: Mode
     cues: tuple[Cue, ...] = ()
     prompt: str = ""  # the exact text the writer was asked
-    writer: str = ""  # identity of the model that wrote it
+    writer: str = ""  # identity of the model that wrote it; "user" when it was typed
+    caption: str = ""  # of the reference, which the cues compare with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +159,7 @@ class SearchResult:
     """Everything a query has produced so far; the engine yields it after every stage."""
 
     query: Query
-    stage: str  # the stage that has just finished: describe, coarse, rerank, reason
+    stage: str  # the stage just finished: describe, coarse, judging, rerank, reasoning, reason
     descriptions: Mapping[Mode, Description] = field(default_factory=dict)
     composed: Mapping[str, Composed] = field(default_factory=dict)  # by method
     coarse: Mapping[str, Ranking] = field(default_factory=dict)  # by method
@@ -167,6 +168,7 @@ class SearchResult:
     rationale: Rationale | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)  # by stage
     models: Mapping[str, str] = field(default_factory=dict)  # role -> identity
+    remembered: frozenset[str] = frozenset()  # stages whose answers were all computed before
     unknown_words: tuple[str, ...] = ()  # words the text models have never seen
     notices: tuple[str, ...] = ()  # plain sentences for the user
 

@@ -140,6 +140,9 @@ class ColourGallery:
     def record(self, image_id: str) -> dict[str, str]:
         return {"caption": f"a {image_id} square"}
 
+    def vector(self, image_id: str) -> np.ndarray:
+        return self.vectors[self.ids.index(image_id)]
+
     def search(
         self,
         composed: Composed,

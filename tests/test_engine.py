@@ -6,6 +6,7 @@ from PIL import Image
 from cirdemo.conformance import check
 from cirdemo.evaluate import evaluate
 from cirdemo.export import evaluation_json, fill_readme, search_json
+from cirdemo.steer import Steer
 from cirdemo.types import BadInput, CirError, MissingCheckpoint, UnknownName
 from tests.fakes import ScriptedJudge, ScriptedReasoner, ScriptedWriter, fake_engine
 
@@ -305,3 +306,44 @@ def test_an_unsteady_method_fails():
     answer = check(fake_engine(reasoner=Unsteady()), "cot")
     assert answer["verdict"] == "failed"
     assert "deterministic" in [c["name"] for c in answer["checks"] if c["verdict"] == "failed"]
+
+
+def test_what_was_answered_is_not_asked_again():
+    judge, writer = ScriptedJudge({}), ScriptedWriter()
+    engine = fake_engine(judge=judge, writer=writer)
+    first, again = run(engine)[-1], run(engine)[-1]
+    assert first.remembered == frozenset()
+    assert again.remembered == {"describe", "rerank", "reason"}
+    assert len(judge.seen) == 1 and writer.calls == 2
+    assert [r.image_id for r in again.reranked] == [r.image_id for r in first.reranked]
+
+
+def test_a_deeper_look_judges_only_what_is_new():
+    judge = ScriptedJudge({})
+    engine = fake_engine(judge=judge)
+    run(engine, rerank=2), run(engine, rerank=5)
+    assert [len(seen) for seen in judge.seen] == [2, 3]
+
+
+def test_liked_pictures_move_every_list_and_undoing_it_moves_them_back():
+    engine = fake_engine()
+    plain = run(engine)[-1].coarse
+    steered = run(engine, steer=Steer(more=("blue",)))[-1].coarse
+    for name in ("union", "intersection"):
+        before, after = plain[name].rank_of("blue"), steered[name].rank_of("blue")
+        assert after <= before
+    assert any(steered[n].ids != plain[n].ids for n in plain)
+    assert {n: r.ids for n, r in run(engine)[-1].coarse.items()} == {
+        n: r.ids for n, r in plain.items()
+    }
+
+
+def test_a_negated_cue_is_marked_and_the_judge_is_told():
+    judge = ScriptedJudge({})
+    asked = []
+    judge.judge = lambda query, *a, _old=judge.judge: (
+        asked.append(query.modification) or _old(query, *a)
+    )
+    first = run(fake_engine(judge=judge), steer=Steer(without=("blue",)))[0]
+    assert ("blue", "negated") in [(c.text, c.status) for c in first.descriptions["union"].cues]
+    assert asked == ["green without blue"]

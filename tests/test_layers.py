@@ -14,11 +14,11 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "cirdemo"
 LEVELS = (  # an import never points to a later line; a module not named here fails the test
     {"types"},
-    {"registry", "prompts", "metrics", "intake", "words"},
+    {"registry", "prompts", "metrics", "intake", "words", "cache", "region"},
     {"models", "data"},
     {"describe", "retrieve", "gallery", "rerank", "reason", "explain", "train"},
     {"parts", "submission"},
-    {"coarse", "stages"},
+    {"coarse", "stages", "steer"},
     {"engine", "bench"},
     {"evaluate"},
     {"export"},

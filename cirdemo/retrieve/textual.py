@@ -41,6 +41,14 @@ class DescriptionComposer:
         """The description of one query, with its cues."""
         return self._writer.write(query, self.mode)
 
+    def given(self, query: Query, text: str) -> Description:
+        """A description that the user wrote, with its cues where the writer finds some."""
+        aligned = getattr(self._writer, "given", None)
+        if aligned is None:
+            return Description(text=text, mode=self.mode, writer="user")
+        description: Description = aligned(query, text, self.mode)
+        return description
+
     def compose_many(self, queries: Sequence[Query]) -> list[Composed]:
         """The same in one batch, where the writer can."""
         return self.encode(self.write_many(queries))
