@@ -20,7 +20,7 @@ LEVELS = (  # an import never points to a later line; a module not named here fa
     {"parts", "submission"},
     {"coarse", "stages", "steer"},
     {"engine", "bench"},
-    {"evaluate"},
+    {"evaluate", "counterfactual", "lineup"},
     {"export"},
     {"report", "results"},
     {"config"},

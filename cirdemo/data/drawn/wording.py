@@ -68,9 +68,19 @@ def _wardrobe_slots() -> dict[str, dict[str, str]]:
 
 
 @functools.cache
+def slot_patterns(world: str, kind: str) -> dict[str, str]:
+    """What fills each slot of a kind's phrasings, as patterns.
+
+    Raises:
+        KeyError: There is no such world.
+    """
+    slots = {"fables": _fables_slots, "wardrobe": _wardrobe_slots}[world]()
+    return slots[""] | slots.get(kind, {})
+
+
+@functools.cache
 def _patterns(world: str) -> dict[str, tuple[re.Pattern[str], re.Pattern[str]]]:
     """For each kind, what its common phrasings and what its test-only phrasings look like."""
-    slots = _fables_slots() if world == "fables" else _wardrobe_slots()
 
     def pattern(templates: Iterable[str], fill: Mapping[str, str]) -> re.Pattern[str]:
         made = []
@@ -83,7 +93,7 @@ def _patterns(world: str) -> dict[str, tuple[re.Pattern[str], re.Pattern[str]]]:
 
     table = {}
     for kind, known in WORLDS[world].items():
-        fill = slots[""] | slots.get(kind, {})
+        fill = slot_patterns(world, kind)
         table[kind] = (pattern(known.common, fill), pattern(known.test, fill))
     return table
 
