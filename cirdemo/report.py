@@ -1,97 +1,274 @@
-"""One search result as one self-contained HTML file: no scripts, nothing fetched."""
+"""One search result as one self-contained HTML file: no scripts, nothing fetched.
+
+On screen it follows the reader's light or dark theme; printed it is a case sheet of one page.
+"""
 
 from __future__ import annotations
 
-import base64
-import io
 import math
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from PIL import Image
 
-from cirdemo.types import SearchResult
+from cirdemo.fragments import SIDE, data_uri, map_figures, rank_flow
+from cirdemo.prompts import judge_prompt, prompt_hash, reason_prompt
+from cirdemo.types import CirError, Heatmap, ImageId, Ranking, Reranked, SearchResult
 
-if TYPE_CHECKING:
-    from cirdemo.gallery.store import Gallery
-
-SIDE = 160  # pixels of a picture in the file: 30 pictures stay under 300 kB
-STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;
-color:#1c1c1c;background:#fff}
-ol{display:flex;flex-wrap:wrap;gap:.75rem;list-style:none;padding:0}
-li{width:160px;font-size:.85rem}img{display:block;border-radius:6px;max-width:100%}
-dt{font-weight:600}.dropped{text-decoration:line-through}.added{font-weight:600}
-@media(prefers-color-scheme:dark){body{color:#eee;background:#161616}}
-"""
+STYLE = Path(__file__).resolve().parents[1] / "assets" / "report.css"
+SMALL = 56  # the same in the rank-flow chart
+SHOWN = 10  # of each list
+SYMBOLS = {"kept": "=", "dropped": "−", "added": "+", "changed": "→"}
+NAMES = {"cot": "Reasoning (CIR-CoT)"}
+Maps = Mapping[ImageId, Sequence[Heatmap]]  # by picture: under union, under intersection
 
 
-def write_report(path: Path, result: SearchResult, gallery: Gallery) -> None:
-    """Write the file; pictures are embedded at `SIDE` pixels and every text is escaped."""
+class Pictures(Protocol):
+    """Where a report finds a picture and what is known of it; every `Gallery` is one."""
+
+    name: str
+
+    def image(self, image_id: ImageId) -> Image.Image:
+        """The picture, or a CirError where there is none."""
+
+    def record(self, image_id: ImageId) -> Mapping[str, object] | None:
+        """What is known of it; its "caption" becomes the picture's alternative text."""
+
+
+def write_report(path: Path, result: SearchResult, gallery: Pictures) -> None:
+    """Write `html` to a file, whose folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(html(result, gallery), encoding="utf-8")
 
 
-def html(result: SearchResult, gallery: Gallery) -> str:
-    """The page."""
-    query = result.query
-    title = f"cirdemo: {query.modification}"
-    body = [
-        f"<h1>{escape(query.modification)}</h1>",
-        _picture(query.reference, f"reference image {query.reference_id or ''}"),
-        *(f"<p>{escape(n)}</p>" for n in result.notices),
-    ]
-    if result.descriptions:
-        body.append("<h2>Descriptions of the target</h2><dl>")
-        for mode, d in result.descriptions.items():
-            cues = ", ".join(
-                f'<span class="{c.status}">{escape(c.text)}</span> ({c.status})' for c in d.cues
-            )
-            body.append(f"<dt>{mode}</dt><dd>{escape(d.text)}<br><small>{cues}</small></dd>")
-        body.append("</dl>")
-    for name, ranking in result.coarse.items():
-        cards = [(c.image_id, f"{c.rank}. cosine {c.score:.3f}") for c in ranking.candidates]
-        body.append(_row(f"Coarse retrieval: {name}", cards, gallery))
-    shown = max((len(r.candidates) for r in result.coarse.values()), default=0)
-    if result.reranked:
-        cards = [
-            (r.image_id, f"{r.rank}. was {r.coarse_rank}, {_chance(r.yes_probability)}")
-            for r in result.reranked[:shown]
-        ]
-        body.append(_row("Re-ranked by the judge", cards, gallery))
-    if result.rationale is not None:
-        steps = ("caption", "reasoning", "conclusion")
-        told = ((step, getattr(result.rationale, step)) for step in steps)
-        body.append("<h2>Reasoning</h2><dl>")
-        body += [f"<dt>{step}</dt><dd>{escape(text)}</dd>" for step, text in told]
-        body.append("</dl>")
-    facts = [f"{role}: {name}" for role, name in result.models.items()]
-    facts += [f"{stage}: {s:.2f} s" for stage, s in result.seconds.items()]
-    body.append(f"<p><small>{escape('; '.join(facts))}</small></p>")
+def html(
+    result: SearchResult,
+    gallery: Pictures,
+    maps: Maps | None = None,
+    *,
+    targets: Collection[ImageId] = (),
+) -> str:
+    """The page.
+
+    Args:
+        result: What to show; stages that have not run are left out.
+        gallery: For the pictures; one that cannot be had is a box with its id.
+        maps: Heatmaps of the pictures to show them for, under union and under intersection.
+        targets: Known targets: they carry a star, and their best rank stands at the top.
+    """
+    page = _Page(result, gallery, frozenset(targets))
+    parts = [page.top(), page.describe(), page.coarse(), page.maps(maps or {}), page.judge()]
+    body = "".join([*parts, page.reason(), page.colophon()])
+    title = escape(f"cirdemo: {result.query.modification}")
+    style = STYLE.read_text(encoding="utf-8")
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style>{''.join(body)}</html>\n"
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{style}</style><main>{body}</main></html>\n"
     )
 
 
-def _row(heading: str, cards: list[tuple[str, str]], gallery: Gallery) -> str:
-    items = "".join(
-        f"<li>{_picture(gallery.image(i), i)}{escape(i)}<br>{escape(text)}</li>"
-        for i, text in cards
-    )
-    return f"<h2>{escape(heading)}</h2><ol>{items}</ol>"
+class _Page:
+    """The parts of one page; each is '' where its stage has not run."""
+
+    def __init__(
+        self, result: SearchResult, gallery: Pictures, targets: frozenset[ImageId]
+    ) -> None:
+        self.result, self.gallery, self.targets = result, gallery, targets
+        pair = [result.coarse[m] for m in ("union", "intersection") if m in result.coarse]
+        self.shared = (
+            set(pair[0].ids[:SHOWN]) & set(pair[1].ids[:SHOWN]) if len(pair) == 2 else set()
+        )
+
+    # --- pictures --------------------------------------------------------------------------
+
+    def _alt(self, image_id: ImageId) -> str:
+        try:
+            record = self.gallery.record(image_id) or {}
+        except (CirError, KeyError):
+            record = {}
+        return str(record.get("caption") or image_id)
+
+    def _uri(self, image_id: ImageId, side: int) -> str:
+        """A data URI, or '' where the picture cannot be had."""
+        try:
+            return data_uri(self.gallery.image(image_id), side)
+        except CirError:
+            return ""
+
+    def _picture(self, image_id: ImageId) -> str:
+        alt = escape(self._alt(image_id))
+        if uri := self._uri(image_id, SIDE):
+            return f'<img alt="{alt}" title="{escape(image_id)}" src="{uri}">'
+        return f'<span class="none" role="img" aria-label="{alt}">{escape(image_id)}</span>'
+
+    def _card(self, image_id: ImageId, rank: int, foot: str) -> str:
+        hit, both = image_id in self.targets, image_id in self.shared
+        star = f'<span class="star">★</span>{_sr("known target")}' if hit else ""
+        gem = f'<span class="gem">◆</span>{_sr("in both lists")}' if both else ""
+        marks = f'<span class="marks">{star}{gem}</span>' if star or gem else ""
+        return (
+            f'<li class="card{" target" if hit else ""}"><span class="pic">'
+            f'{self._picture(image_id)}<span class="rank">{_sr("rank ")}{rank}</span>{marks}</span>'
+            f"{foot}</li>"
+        )
+
+    def _list(self, name: str, ranking: Ranking) -> str:
+        cards = "".join(
+            self._card(c.image_id, c.rank, f'<span class="foot">{c.score:.3f}</span>')
+            for c in ranking.candidates[:SHOWN]
+        )
+        title = NAMES.get(name, name.capitalize())
+        head = f"<h3>{escape(title)}</h3>"
+        return f'<div class="list {escape(name)}">{head}<ol class="row">{cards}</ol></div>'
+
+    # --- chapters --------------------------------------------------------------------------
+
+    def top(self) -> str:
+        query = self.result.query
+        given = query.reference_id
+        alt = self._alt(given) if given else "an uploaded picture"
+        board = "".join(
+            f"<li><span>{escape(name)}</span><b>{rank or 'below the list'}</b></li>"
+            for name, rank in best_ranks(self.result, self.targets).items()
+        )
+        if board:
+            board = (
+                f'<ul class="board"><li><b class="star">★</b> best known target</li>{board}</ul>'
+            )
+        notes = "".join(f'<p class="note">{escape(n)}</p>' for n in self.result.notices)
+        return (
+            f'<header class="top"><figure><img alt="reference image: {escape(alt)}" '
+            f'src="{data_uri(query.reference, 2 * SIDE)}"></figure><div>'
+            f'<p class="kicker">cirdemo · case sheet · {escape(self.gallery.name)}</p>'
+            f"<h1>“{escape(query.modification)}”</h1>"
+            f'<p class="says">Reference image: {escape(alt)}'
+            f"{f' ({escape(given)})' if given else ''}</p>{board}{notes}</div></header>"
+        )
+
+    def describe(self) -> str:
+        if not self.result.descriptions:
+            return ""
+        panels = ""
+        for mode, told in self.result.descriptions.items():
+            chips = "".join(
+                f'<li class="chip {c.status}"><b aria-hidden="true">{SYMBOLS[c.status]}</b>'
+                f"{_sr(c.status + ': ')}{_struck(c.text, c.status)}</li>"
+                for c in told.cues
+            )
+            panels += (
+                f'<article class="panel {mode}"><h3>{mode.capitalize()}</h3>'
+                f"<blockquote>{escape(told.text)}</blockquote>"
+                f"{f'<ul class=chips>{chips}</ul>' if chips else ''}</article>"
+            )
+        return self._section(
+            "Descriptions of the target", "describe", f'<div class="two">{panels}</div>'
+        )
+
+    def coarse(self) -> str:
+        lists = {n: r for n, r in self.result.coarse.items() if n != "cot"}
+        body = "".join(self._list(name, ranking) for name, ranking in lists.items())
+        return self._section("Coarse retrieval", "coarse", body) if body else ""
+
+    def maps(self, maps: Maps) -> str:
+        body = ""
+        for image_id, drawn in maps.items():
+            try:
+                image = self.gallery.image(image_id)
+            except CirError:
+                continue
+            body += map_figures(image, drawn, self._alt(image_id))
+        if not body:
+            return ""
+        body = f'<div class="mapsets">{body}</div>'
+        return self._section("Where the similarity comes from", "", body)
+
+    def judge(self) -> str:
+        items = self.result.reranked
+        if not items:
+            return ""
+        cards = "".join(self._card(r.image_id, r.rank, _verdict(r)) for r in items[:SHOWN])
+        chart = rank_flow(items[:SHOWN], partial(self._uri, side=SMALL), self.targets)
+        body = f'<div class="verdicts">{chart}<ol class="row">{cards}</ol></div>'
+        return self._section("Re-ranked by the judge", "rerank", body)
+
+    def reason(self) -> str:
+        told, body = self.result.rationale, ""
+        if told is not None:
+            said = {s: getattr(told, s) for s in ("caption", "reasoning", "conclusion")}
+            body = "".join(
+                f"<li><h3>{s.capitalize()}</h3><blockquote>{escape(t)}</blockquote></li>"
+                for s, t in said.items()
+            )
+            body = f'<ol class="steps">{body}</ol>'
+        if "cot" in self.result.coarse:
+            body += self._list("cot", self.result.coarse["cot"])
+        return self._section("Reasoning", "reason", body) if body else ""
+
+    def colophon(self) -> str:
+        """Models, prompts, seconds: what it takes to do it again."""
+        result, text = self.result, self.result.query.modification
+        facts = [(role, name, "") for role, name in result.models.items()]
+        if result.seconds:
+            spent = ", ".join(f"{stage} {s:.2f}" for stage, s in result.seconds.items())
+            facts.append(("seconds", f"{spent}; {sum(result.seconds.values()):.2f} in all", ""))
+        for mode, told in result.descriptions.items():
+            facts += [(f"asked for {mode}", told.prompt, "long")] if told.prompt else []
+        if result.reranked:
+            wanted = result.descriptions.get("intersection")
+            asked = judge_prompt(text, wanted.text if wanted else "")
+            facts.append(("asked the judge", asked, "long"))
+        if result.rationale is not None:
+            facts.append(("asked for reasons", reason_prompt(text), "long"))
+        facts.append(("prompts", prompt_hash(), ""))
+        items = "".join(
+            f'<dt class="{kind}">{escape(role)}</dt><dd class="{kind}">{escape(name)}</dd>'
+            for role, name, kind in facts
+        )
+        key = "★ known target, ◆ in both lists; 0.123 is a cosine similarity, P the judge's P(Yes)."
+        return f"<footer><dl>{items}</dl><p>{key}</p></footer>"
+
+    def _section(self, title: str, stage: str, body: str) -> str:
+        seconds = self.result.seconds.get(stage)
+        took = "" if seconds is None else f"<small>{seconds:.2f} s</small>"
+        return f"<section><h2>{took}{escape(title)}</h2>{body}</section>"
 
 
-def _chance(probability: float) -> str:
-    return "not judged" if math.isnan(probability) else f"P(Yes) {probability:.2f}"
+def best_ranks(result: SearchResult, targets: Collection[ImageId]) -> dict[str, int | None]:
+    """The best rank of any of the targets in each list; None below its end; {} without targets."""
+    if not targets:
+        return {}
+    lists: dict[str, Sequence[ImageId]] = {
+        name: ranking.ids for name, ranking in result.coarse.items() if name != "cot"
+    }
+    if result.reranked:
+        lists["re-ranked"] = [r.image_id for r in result.reranked]
+    if "cot" in result.coarse:
+        lists["reasoning"] = result.coarse["cot"].ids
+    return {
+        name: next((n for n, image_id in enumerate(ids, 1) if image_id in targets), None)
+        for name, ids in lists.items()
+    }
 
 
-def _picture(image: Image.Image, text: str) -> str:
-    small = image.copy()
-    small.thumbnail((SIDE, SIDE))
-    data = io.BytesIO()
-    small.save(data, "WEBP", quality=85)
-    code = base64.b64encode(data.getvalue()).decode("ascii")
-    return f'<img alt="{escape(text)}" src="data:image/webp;base64,{code}">'
+def _verdict(item: Reranked) -> str:
+    """The foot of a re-ranked card: P(Yes) as bar and number, and how far it moved."""
+    up = item.coarse_rank - item.rank
+    sign = f'<b class="up">▲{up}</b>' if up > 0 else f'<b class="down">▼{-up}</b>' if up else "="
+    if math.isnan(item.yes_probability):
+        return f'<span class="foot">not judged, was {item.coarse_rank}</span>'
+    p = item.yes_probability
+    bar = f'<span class="bar" aria-hidden="true"><i style="width:{p:.1%}"></i></span>'
+    return f'{bar}<span class="foot">P <b>{p:.2f}</b> was {item.coarse_rank} {sign}</span>'
+
+
+def _struck(text: str, status: str) -> str:
+    return f"<s>{escape(text)}</s>" if status == "dropped" else f"<span>{escape(text)}</span>"
+
+
+def _sr(text: str) -> str:
+    """Words for screen readers only."""
+    return f'<span class="sr">{escape(text)}</span>'
