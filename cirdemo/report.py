@@ -29,7 +29,9 @@ Maps = Mapping[ImageId, Sequence[Heatmap]]  # by picture: under union, under int
 class Pictures(Protocol):
     """Where a report finds a picture and what is known of it; every `Gallery` is one."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Of the gallery."""
 
     def image(self, image_id: ImageId) -> Image.Image:
         """The picture, or a CirError where there is none."""

@@ -172,7 +172,7 @@ def test_report_is_one_file_with_escaped_text(capsys, tmp_path):
     page = path.read_text()
     assert status == 0 and answer["report"] == str(path)
     assert "<script" not in page and "http" not in page.replace("http-equiv", "")
-    assert page.count("<img") == 1 + 3 * 4  # reference; union, intersection, cot, re-ranked
+    assert page.count("<img") == 1 + 3 * 3 + 8  # reference; union, intersection, cot; all judged
 
 
 def test_settings_come_from_the_environment_and_the_given_wins(monkeypatch, tmp_path):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cirdemo import __version__
-from cirdemo.cli import look, make, measure
+from cirdemo.cli import again, look, make, measure
 from cirdemo.types import CirError
 
 if TYPE_CHECKING:
@@ -97,6 +97,19 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--no-reason", action="store_true", help="leave CIR-CoT out")
     sub.add_argument("--heatmaps", type=Path, metavar="DIR", help="write overlays of the first")
     sub.add_argument("--report", type=Path, metavar="FILE", help="write one self-contained HTML")
+    sub.add_argument("--bundle", type=Path, metavar="FILE", help="write a replay bundle (zip)")
+    sub.add_argument("--hashes-only", action="store_true", help="leave pictures out of the bundle")
+
+    sub = command("replay", again.replay, models, show=again.show_replay)
+    sub.add_argument("bundle", type=Path, metavar="BUNDLE")
+    sub.add_argument("--report", type=Path, metavar="FILE", help="write one self-contained HTML")
+    sub.add_argument("--verify", action="store_true", help="recompute; exit status 1 if it differs")
+    sub.add_argument("--image", type=Path, help="the reference, where the bundle lacks its pixels")
+
+    sub = command("batch", again.batch, models)
+    sub.add_argument("source", type=Path, metavar="IN.jsonl", help="text, reference_id or image")
+    sub.add_argument("out", type=Path, metavar="OUT.jsonl", help="goes on where it stopped")
+    sub.add_argument("--report", type=Path, metavar="DIR", help="write an HTML report a line")
 
     sub = command("evaluate", measure.evaluate, models, show=measure.show_evaluation)
     sub.add_argument("dataset")

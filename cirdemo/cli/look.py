@@ -28,18 +28,18 @@ def search(args: argparse.Namespace) -> Answer:
         reference_id=args.reference_id,
         gallery=args.gallery,
     )
+    options = {
+        "gallery": args.gallery,
+        "methods": names_of(args.methods),
+        "rerank": args.rerank,
+        "rerank_on": args.rerank_on,
+        "fuse": args.fuse,
+        "text_weight": args.text_weight,
+        "reason": not args.no_reason,
+        "top": args.top,
+    }
     result = SearchResult(query=query, stage="")
-    for result in engine.search(
-        query,
-        gallery=args.gallery,
-        methods=names_of(args.methods),
-        rerank=args.rerank,
-        rerank_on=args.rerank_on,
-        fuse=args.fuse,
-        text_weight=args.text_weight,
-        reason=not args.no_reason,
-        top=args.top,
-    ):
+    for result in engine.search(query, **options):
         print(f"{result.stage}: {sum(result.seconds.values()):.1f} s", file=sys.stderr)
     answer = search_json(result, top=args.top)
     if result.reranked:
@@ -51,6 +51,13 @@ def search(args: argparse.Namespace) -> Answer:
 
         write_report(args.report, result, engine.gallery(args.gallery))
         answer["report"] = str(args.report)
+    if args.bundle:
+        from cirdemo.replay import bundle
+
+        data = bundle(result, engine.gallery(args.gallery), options, not args.hashes_only)
+        args.bundle.parent.mkdir(parents=True, exist_ok=True)
+        args.bundle.write_bytes(data)
+        answer["bundle"] = str(args.bundle)
     return answer, 0
 
 

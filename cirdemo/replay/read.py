@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from cirdemo.intake import load_image
 from cirdemo.replay.write import FORMAT, RESULT, VERSION, pixel_hash
@@ -115,7 +115,7 @@ def _opened(facts: dict[str, Any], files: Mapping[str, bytes]) -> Replay:
         files={i: files[p["file"]] for i, p in named.items() if p["file"]},
     )
     stored = facts["reference"]
-    image = load_image(files[stored["file"]]) if stored["file"] else Image.new("RGB", (64, 64))
+    image = load_image(files[stored["file"]]) if stored["file"] else _not_stored()
     asked = facts["query"]
     query = Query(
         query_id=asked["query_id"],
@@ -178,6 +178,14 @@ def _opened(facts: dict[str, Any], files: Mapping[str, bytes]) -> Replay:
         facts=facts,
         exact=bool(stored["file"]) and pixel_hash(image) == stored["sha256"],
     )
+
+
+def _not_stored() -> Image.Image:
+    """What stands for a reference of which the bundle holds the hash alone."""
+    card = Image.new("RGB", (160, 160), "#e4dfd4")
+    draw = ImageDraw.Draw(card)
+    draw.text((80, 80), "not stored", "#5a5f66", ImageFont.load_default(20), anchor="mm")
+    return card
 
 
 def _reranked(facts: Mapping[str, Any]) -> tuple[Reranked, ...]:
