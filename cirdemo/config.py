@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cirdemo.engine import Engine
+from cirdemo.gallery.own import Home, Own
 from cirdemo.parts import Part, Parts
 from cirdemo.registry import Registry, load, unknown
+from cirdemo.shelves import Shelves
 from cirdemo.types import (
     BadInput,
     CirError,
@@ -107,6 +109,9 @@ def _cache_home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cirdemo"
 
 
+PATHS = ("assets", "checkpoints", "cache", "galleries")  # settings that are folders
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Where things are and what to use; every field is also a variable CIRDEMO_<FIELD>."""
@@ -115,6 +120,7 @@ class Settings:
     assets: Path = ROOT / "assets"  # galleries/<name>/ with pictures and records
     checkpoints: Path = ROOT / "checkpoints"  # <profile>/<part>/ with weights
     cache: Path = field(default_factory=_cache_home)  # vectors that had to be built here
+    galleries: Path | None = None  # the user's own galleries; None: cache / "own-galleries"
     device: str = "cpu"  # a torch device
     judge_prior: float | None = None  # share of targets among judged candidates, if known
     threads: int = 1  # of one operation; the command line, alone on a machine, takes every core
@@ -141,7 +147,7 @@ class Settings:
         found: dict[str, Any] = {}
         for name in cls.__slots__:
             if text := os.environ.get(f"CIRDEMO_{name.upper()}"):
-                found[name] = Path(text) if name in ("assets", "checkpoints", "cache") else text
+                found[name] = Path(text) if name in PATHS else text
         if "threads" in found:
             if not str(found["threads"]).isdigit() or int(found["threads"]) < 1:
                 raise CirError(f"CIRDEMO_THREADS must be 1 or more, got {found['threads']!r}.")
@@ -196,11 +202,14 @@ class _Builder:
         home = self.settings.assets / "galleries"
         names = [n for n in DATASETS if (home / n).is_dir()]
         datasets = {n: Part(functools.partial(self._dataset, n)) for n in names}
+        shipped = {n: Part(functools.partial(self._gallery, n, datasets[n])) for n in names}
+        own = Own(self.settings.galleries or self.settings.cache / "own-galleries")
         return Parts(
             encoder=self.encoder,
             composers={n: self._composer(n) for n in METHODS if n not in FUSIONS},
             fusions={n: functools.partial(_fusion, n) for n in FUSIONS},
-            galleries={n: Part(functools.partial(self._gallery, n, datasets[n])) for n in names},
+            galleries=Shelves(shipped, own, self._own_gallery),
+            own=own,
             datasets=datasets,
             judge=Part(
                 self._judge,
@@ -332,6 +341,10 @@ class _Builder:
     def _dataset(self, name: str) -> Dataset:
         dataset: Dataset = DATASETS.load(name)(self.settings.assets / "galleries" / name)
         return dataset
+
+    def _own_gallery(self, home: Home) -> Gallery:
+        gallery: Gallery = load("cirdemo.gallery.opened:open_own")(home, self.encoder.get().space)
+        return gallery
 
     def _gallery(self, name: str, dataset: Part[Dataset]) -> Gallery:
         """The shipped vectors if they are of the encoder's space, else vectors built once here."""

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from cirdemo import coarse, stages
+from cirdemo import coarse, prompts, stages
+from cirdemo.gallery import captions, indexing
 from cirdemo.intake import clean_text, load_image
 from cirdemo.parts import Parts, named
 from cirdemo.region import masked
@@ -39,6 +40,8 @@ from cirdemo.types import (
 )
 
 if TYPE_CHECKING:
+    from cirdemo.gallery.indexing import Progress, Source
+    from cirdemo.gallery.own import Own
     from cirdemo.gallery.store import Gallery
 
 STRANGE_PICTURE = (
@@ -97,6 +100,46 @@ class Engine:
             reason = table[name] if name in table else coarse.why_not(self.parts, name)
             if reason is not None:
                 raise MissingCheckpoint(f"Method {name!r} cannot run: {reason}")
+
+    # --- the user's own galleries ------------------------------------------------------------
+
+    def own(self) -> Own:
+        """Where galleries that the user builds are kept.
+
+        Raises:
+            CirError: This engine keeps none.
+        """
+        if self.parts.own is None:
+            raise CirError("This engine builds no galleries.")
+        return self.parts.own
+
+    def index(
+        self, name: str, source: Source, *, add: bool = False, replace: bool = False
+    ) -> Iterator[Progress]:
+        """Build or update a gallery of the user's; see `gallery.indexing.index`.
+
+        Raises:
+            BadInput: The name cannot be used, or no picture can.
+            SpaceMismatch: The gallery is of another encoder.
+        """
+        home = self.own().home(name)
+        if name in self.parts.galleries and home.current() is None:
+            raise BadInput(f"Gallery '{name}' belongs to the program. Choose another name.")
+        encoder = self.parts.encoder.get()
+        return indexing.index(home, source, encoder, add=add, replace_space=replace)
+
+    def caption(self, name: str) -> Iterator[int]:
+        """Have the language model caption a gallery of the user's; yields how many have one.
+
+        Raises:
+            CirError: This profile has no language model that captions.
+        """
+        if self.parts.captioner is None:
+            raise CirError("This set of models writes no captions; pick another profile.")
+        home, gallery = self.own().home(name), self.gallery(name)
+        caption = self.parts.captioner.get()
+        model = str(getattr(getattr(caption, "__self__", None), "identity", "language model"))
+        return captions.write(home, gallery, caption, model, prompts.CAPTION)
 
     # --- a query ---------------------------------------------------------------------------
 

@@ -14,8 +14,11 @@ from cirdemo.types import BadInput
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")  # decided by content, never by file name
 FORMAT_SENTENCE = "Use a JPEG, PNG, WebP, GIF, BMP or TIFF picture."
+SUFFIXES = frozenset(".jpg .jpeg .png .webp .gif .tif .tiff .bmp .heic .heif".split())
+NO_PICTURE = "It is no picture."
 MAX_PIXELS = 50_000_000  # 150 MB once decoded; under Pillow's own warning at 89 million
 MAX_BYTES = 256 * 1024 * 1024  # an uncompressed 50-megapixel RGBA TIFF still fits
+MAX_SIDE = 16_384  # pixels; no decoder or encoder here is made for a longer one
 MIN_SIDE = 8  # pixels; below this not even one patch has content
 MAX_TEXT = 500  # characters, after cleaning
 MAX_RAW_TEXT = 20 * MAX_TEXT  # cleaning itself stays cheap
@@ -31,6 +34,17 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _WIDE_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # Pillow's own convert() clips these
+_MAGIC = {
+    b"\xff\xd8\xff": "JPEG",
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+}
+_BRANDS = dict.fromkeys((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"mif1", b"msf1"), "HEIC")
+_BRANDS[b"avif"] = "AVIF"  # known for what it is, and refused
 
 _CONTROL_TOKEN = re.compile(
     r"<\s*[|｜].*?[|｜]\s*>"  # <|im_end|>, and the full-width bars some models use
@@ -65,8 +79,9 @@ def load_image(source: str | Path | bytes | Image.Image) -> Image.Image:
         raise BadInput(f"The picture file is empty. {FORMAT_SENTENCE}")
     if len(data) > MAX_BYTES:
         raise _too_many_bytes(len(data))
+    formats = FORMATS if sniff(data) != "HEIC" else _heic()
     try:
-        opened = Image.open(io.BytesIO(data), formats=FORMATS)
+        opened = Image.open(io.BytesIO(data), formats=formats)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as fault:
         raise BadInput(
             f"The picture has more than {MAX_PIXELS / 1e6:.0f} megapixels. "
@@ -76,6 +91,36 @@ def load_image(source: str | Path | bytes | Image.Image) -> Image.Image:
         raise BadInput(f"This file is not a picture that can be read. {FORMAT_SENTENCE}") from fault
     with opened:
         return _to_rgb(opened)
+
+
+def sniff(head: bytes) -> str | None:
+    """The format of a picture file by its first 32 bytes, or None for what is no picture."""
+    for start, name in _MAGIC.items():
+        if head.startswith(start):
+            return name
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[4:8] == b"ftyp":
+        return _BRANDS.get(head[8:12])
+    return None
+
+
+def may_be_picture(name: str, head: bytes) -> bool:
+    """Whether a file is worth opening: its first 32 bytes or its name say picture."""
+    return sniff(head) is not None or Path(name).suffix.lower() in SUFFIXES
+
+
+def _heic() -> tuple[str, ...]:
+    """Teach Pillow to read HEIC, if the package for it is there."""
+    try:
+        import pillow_heif  # type: ignore[import-not-found]  # an extra of this package
+    except ImportError as fault:
+        raise BadInput(
+            "Reading HEIC pictures needs one more package: pip install pillow-heif. Or save it as "
+            "a JPEG."
+        ) from fault
+    pillow_heif.register_heif_opener()
+    return ("HEIF",)
 
 
 def clean_text(text: str) -> str:
@@ -143,6 +188,11 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
         raise BadInput(
             f"The picture has {width * height / 1e6:.0f} megapixels ({width} x {height}); at most "
             f"{MAX_PIXELS / 1e6:.0f} can be used. Scale it down and try again."
+        )
+    if max(width, height) > MAX_SIDE:
+        raise BadInput(
+            f"The picture is {width} x {height} pixels; a side may have at most {MAX_SIDE}. "
+            "Scale it down and try again."
         )
     if min(width, height) < MIN_SIDE:
         raise BadInput(

@@ -13,6 +13,7 @@ from cirdemo.registry import unknown
 from cirdemo.types import Composer, Dataset, Encoder, Fusion, Heatmap, ImageId, Reranker
 
 if TYPE_CHECKING:
+    from cirdemo.gallery.own import Own
     from cirdemo.gallery.store import Gallery
 
 T = TypeVar("T")
@@ -60,6 +61,7 @@ class Parts:
     heatmaps: Callable[[Encoder, Image.Image, Sequence[str], ImageId], list[Heatmap]] | None = None
     unknown_words: Callable[[str], tuple[str, ...]] = lambda text: ()
     is_familiar: Callable[[Image.Image], bool] = lambda image: True  # like what it was trained on
+    own: Own | None = None  # where galleries that the user builds are kept
     about: Mapping[str, str] = field(default_factory=dict)  # profile, device: for doctor and pages
 
 

@@ -14,10 +14,10 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "cirdemo"
 LEVELS = (  # an import never points to a later line; a module not named here fails the test
     {"types"},
-    {"registry", "prompts", "metrics", "intake", "words", "cache", "region"},
+    {"registry", "prompts", "metrics", "intake", "archives", "words", "cache", "region"},
     {"models", "data"},
     {"describe", "retrieve", "gallery", "rerank", "reason", "explain", "train"},
-    {"parts", "submission"},
+    {"parts", "shelves", "submission"},
     {"coarse", "stages", "steer"},
     {"engine", "bench"},
     {"evaluate", "counterfactual", "lineup"},

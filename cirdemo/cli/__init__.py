@@ -167,6 +167,15 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("name", help="fables or wardrobe")
     sub.add_argument("--out", type=Path, required=True)
 
+    sub = command("index", make.index, models, show=make.show_index)
+    sub.add_argument("source", metavar="FOLDER|ZIP", help="pictures; only ever read")
+    sub.add_argument("--name", required=True, help="of the gallery: small letters, digits, - and _")
+    sub.add_argument("--add", action="store_true", help="keep what the gallery holds")
+    sub.add_argument("--replace", action="store_true", help="anew, if of another encoder")
+    sub.add_argument("--captions", action="store_true", help="let the language model write some")
+    sub.add_argument("--dataset", help="FOLDER is a benchmark: cirr, circo, fashioniq or auto")
+    sub.add_argument("--split", default="val", help="of the benchmark")
+
     sub = command("examples", measure.examples, models)
     sub.add_argument("--out", type=Path, required=True, help="the Search page reads examples.json")
     sub.add_argument("--limit", type=int, help="only the first so many queries of each gallery")

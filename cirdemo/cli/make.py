@@ -1,13 +1,14 @@
-"""Commands that make: train, draw, gallery."""
+"""Commands that make: train, draw, gallery, index."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cirdemo.cli.common import Answer, engine_of, settings_of
+from cirdemo.cli.common import Answer, engine_of, settings_of, tell
 from cirdemo.types import BadInput
 
 if TYPE_CHECKING:
@@ -94,3 +95,70 @@ def gallery(args: argparse.Namespace) -> Answer:
     dataset = engine.dataset(args.name)
     built = build(dataset, engine.parts.encoder.get(), args.out)
     return {"gallery": args.name, "pictures": len(built.ids), "out": str(args.out)}, 0
+
+
+def index(args: argparse.Namespace) -> Answer:
+    """Build or update a gallery of your own pictures."""
+    from cirdemo.data import folder
+    from cirdemo.gallery.indexing import Progress
+    from cirdemo.gallery.own import VISITOR
+
+    if args.name.startswith(VISITOR):
+        raise BadInput(f"Names that begin with {VISITOR!r} are taken. Choose another.")
+    engine = engine_of(args)
+    if args.dataset:
+        source = _benchmark(args)
+    else:
+        source = folder.pictures_at(args.source)
+    last = Progress(phase="looking")
+    told = 0.0
+    for last in engine.index(args.name, source, add=args.add, replace=args.replace):
+        if last.seconds - told > 1 or last.report:
+            told = last.seconds
+            print(progress_line(last), file=sys.stderr)
+    if last.report is None:  # an iterator that was not closed ends with a report
+        raise AssertionError
+    answer = last.report.as_json()
+    answer["folder"] = str(engine.own().home(args.name).folder)
+    if args.captions:
+        for done in engine.caption(args.name):
+            tell("captions", done, last.report.pictures)
+            answer["captions"] = done
+    return answer, 0
+
+
+def _benchmark(args: argparse.Namespace) -> Any:
+    """The pictures of a benchmark folder, under the benchmark's ids."""
+    from cirdemo.data import benchmarks, folder
+
+    kind = None if args.dataset == "auto" else args.dataset
+    read = benchmarks.read_all(args.source, kind, args.split, missing="keep")
+    files: dict[str, Path | None] = {}
+    for one in read:
+        files |= one.files()
+    return folder.listed(" and ".join(one.name for one in read), Path(args.source), files)
+
+
+def progress_line(step: Any) -> str:
+    """A build's progress in one line."""
+    from cirdemo.gallery.indexing import told_time
+
+    left = "" if step.seconds_left is None else f", {told_time(step.seconds_left)} left"
+    rate = f", {step.rate:.1f} a second" if step.rate else ""
+    return (
+        f"{step.phase}: {step.done} of {step.of} files, {step.new} new, {step.unchanged} "
+        f"unchanged, {step.left_out} left out{rate}{left}"
+    )
+
+
+def show_index(answer: dict[str, Any]) -> str:
+    """A finished build for people."""
+    lines = [
+        f"gallery {answer['gallery']}: {answer['pictures']} pictures ({answer['new']} new, "
+        f"{answer['unchanged']} unchanged, {answer['removed']} removed) in {answer['seconds']} s"
+    ]
+    lines += [f"left out ({o['kind']}): {o['path']}: {o['reason']}" for o in answer["left_out"]]
+    for pair in answer["near_duplicates"]:
+        what = "identical" if pair["identical"] else "nearly the same"
+        lines.append(f"{what}: {' and '.join(pair['pictures'])}")
+    return "\n".join(lines)

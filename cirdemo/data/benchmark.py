@@ -109,6 +109,10 @@ class Benchmark:
             )
         raise unknown("picture", image_id, self.gallery_ids)
 
+    def files(self) -> dict[ImageId, Path | None]:
+        """The file of every picture in the gallery, None where it is absent."""
+        return dict.fromkeys(self.missing) | self._files
+
     def duplicates(self) -> tuple[tuple[str, ...], ...]:
         """Query ids that share reference and modification text: these two are no key."""
         groups = defaultdict(list)

@@ -15,6 +15,7 @@ import numpy as np
 
 from cirdemo.types import CirError, ImageId, MissingCheckpoint
 
+_VECTORS = ("vectors.npy", "vectors_sha256")
 FORMAT = 1  # of the build folder; raised when a reader of the old one would go wrong
 
 
@@ -27,6 +28,8 @@ def save_build(
     space: str,
     preprocessing: str,
     skipped: Mapping[ImageId, str] | None = None,
+    extra: Mapping[str, bytes] | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a build; a crash leaves the old one, or one that `Gallery.open` refuses.
 
@@ -38,6 +41,8 @@ def save_build(
         space: The encoder's space.
         preprocessing: What the encoder did to the pixels.
         skipped: Why pictures were left out, by id.
+        extra: More files by name; the manifest holds their checksums too.
+        facts: More fields of the manifest.
 
     Raises:
         ValueError: Ids do not fit the vectors, or a value is not finite.
@@ -61,7 +66,11 @@ def save_build(
         "ids_sha256": hashlib.sha256(id_bytes).hexdigest(),
         "vectors_sha256": hashlib.sha256(vector_bytes).hexdigest(),
         "skipped": dict(skipped or {}),
+        "extra": {n: hashlib.sha256(data).hexdigest() for n, data in (extra or {}).items()},
+        **(facts or {}),
     }
+    for file, data in (extra or {}).items():
+        write_file(folder / file, data)
     write_file(folder / "vectors.npy", vector_bytes)
     write_file(folder / "ids.json", id_bytes)
     write_file(folder / "manifest.json", json.dumps(manifest, indent=2).encode())  # makes it valid
@@ -80,12 +89,14 @@ def read_build(folder: Path) -> tuple[dict[str, Any], list[ImageId], np.ndarray]
         manifest = json.loads((folder / "manifest.json").read_bytes())
         if manifest["format"] != FORMAT:
             raise ValueError(f"format {manifest['format']}, this program reads {FORMAT}")
-        data = {name: (folder / name).read_bytes() for name in ("ids.json", "vectors.npy")}
-        for name, key in (("ids.json", "ids_sha256"), ("vectors.npy", "vectors_sha256")):
+        wanted_sums = dict(manifest.get("extra", {}))
+        wanted_sums |= {n: manifest[k] for n, k in (("ids.json", "ids_sha256"), _VECTORS)}
+        data = {name: (folder / name).read_bytes() for name in wanted_sums}
+        for name, checksum in wanted_sums.items():
             digest = hashlib.sha256(data[name]).hexdigest()
-            if digest != manifest[key]:
+            if digest != checksum:
                 raise ValueError(
-                    f"{name} has checksum {digest[:12]}, the manifest says {manifest[key][:12]}"
+                    f"{name} has checksum {digest[:12]}, the manifest says {checksum[:12]}"
                 )
         ids = json.loads(data["ids.json"])
         vectors = np.load(io.BytesIO(data["vectors.npy"]), allow_pickle=False)
@@ -120,7 +131,12 @@ def write_file(path: Path, data: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make what was renamed or removed in a folder outlast a power cut."""
+    folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:

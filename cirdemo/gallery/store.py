@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import io
+import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from cirdemo.gallery.faiss_index import FlatIndex
-from cirdemo.gallery.files import read_build, rebuild_hint, write_file
+from cirdemo.gallery.files import read_build, rebuild_hint
 from cirdemo.intake import load_image
 from cirdemo.types import (
     Candidate,
@@ -57,6 +57,7 @@ class Gallery:
         preprocessing: str = "",
         index: VectorIndex | None = None,
         thumbnails: Path | None = None,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         """Make a gallery from vectors in memory.
 
@@ -69,6 +70,7 @@ class Gallery:
             preprocessing: What the encoder did to the pixels.
             index: An index that already holds the rows; None means exact search.
             thumbnails: Folder for thumbnails; None means a fresh temporary one.
+            about: What else is known: when it was built and from what, files left out.
 
         Raises:
             ValueError: Ids repeat, or do not fit the vectors.
@@ -88,6 +90,7 @@ class Gallery:
         if index is None:
             self._index.add(self.vectors)
         self._thumbnails = thumbnails
+        self.about: Mapping[str, Any] = about or {}
 
     @classmethod
     def open(cls, folder: str | Path, source: Source, *, thumbnails: Path | None = None) -> Gallery:
@@ -230,16 +233,21 @@ class Gallery:
         self._check_id(image_id)
         if self._thumbnails is None:
             self._thumbnails = Path(tempfile.mkdtemp(prefix="cirdemo-thumbnails-"))
-        # a digest, because an id may hold characters that no file name may
-        path = self._thumbnails / f"{hashlib.sha256(image_id.encode()).hexdigest()[:24]}.webp"
+        # a digest, because an id may hold characters that no file name may; of the picture where
+        # it is known, so that a changed one is never shown by its old copy
+        path = self._thumbnails / f"{self.digest(image_id)}.webp"
         if not path.is_file():
-            picture = self.image(image_id)
-            picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
-            buffer = io.BytesIO()
-            picture.save(buffer, "WEBP", quality=85)
-            self._thumbnails.mkdir(parents=True, exist_ok=True)
-            write_file(path, buffer.getvalue())
+            write_thumbnail(self.image(image_id), path)
         return path
+
+    def digest(self, image_id: ImageId) -> str:
+        """A name for a picture that files can have: of its bytes where they are known, or its id.
+
+        Raises:
+            UnknownName: The gallery has no such picture.
+        """
+        self._check_id(image_id)
+        return str(getattr(self._source, "digest", _digest)(image_id))
 
     def record(self, image_id: ImageId) -> dict[str, Any] | None:
         """What is known of a picture, or None for a source without records.
@@ -266,6 +274,26 @@ class Gallery:
                 f"'{self.name}' of space '{self.space}' ({width},). Build the gallery again with "
                 "the query's encoder, or pick a method of the gallery's space."
             )
+
+
+def write_thumbnail(picture: Image.Image, path: Path) -> None:
+    """Write a small copy without metadata, whole or not at all; a lost one is made again."""
+    small = picture.copy()
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            small.save(stream, "WEBP", quality=85)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _digest(image_id: ImageId) -> str:
+    return hashlib.sha256(image_id.encode()).hexdigest()[:24]
 
 
 def _ranking(found: Sequence[tuple[float, ImageId]], query_id: str, method: str) -> Ranking:
