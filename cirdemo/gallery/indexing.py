@@ -102,7 +102,7 @@ class _Looked:
     sha256: str
     picture: Image.Image
     signature: np.ndarray
-    size: int
+    copy: bool  # the file does not stay: the gallery keeps a copy
 
 
 @dataclass(slots=True, eq=False)
@@ -120,6 +120,7 @@ class _Work:
     of: int = 0
     new: int = 0
     unchanged: int = 0
+    places: dict[str, str | None] = field(default_factory=dict)  # of equal files the first's
     failed: dict[str, str] = field(default_factory=dict)  # why, by digest
     start: float = field(default_factory=time.monotonic)
     marks: deque[tuple[float, int]] = field(default_factory=deque)
@@ -265,19 +266,20 @@ def _encode(work: _Work, journal: Journal, found: list[Found], workers: int) -> 
                 if data is None:
                     continue
                 digest = hashlib.sha256(data).hexdigest()
+                at = None if work.keep_copies or one.path is None else str(one.path)
                 item = Item(
                     image_id=one.image_id,
                     sha256=digest,
                     width=0,
                     height=0,
                     size=len(data),
-                    at=None if work.keep_copies or one.path is None else str(one.path),
+                    at=work.places.setdefault(digest, at),
                 )
                 work.items.append(item)
                 work.unchanged += digest in work.before
                 if not _known(work, item) and digest not in asked:
                     asked.add(digest)
-                    queued.append((one, digest, pool.submit(_look, data, digest)))
+                    queued.append((one, digest, pool.submit(_look, data, digest, at is None)))
                     yield from settle(AHEAD)
                     continue
                 work.new += digest not in work.before
@@ -320,11 +322,9 @@ def _known(work: _Work, item: Item) -> bool:
     return item.at is not None or work.home.picture(item.sha256).is_file()
 
 
-def _look(data: bytes, digest: str) -> _Looked:
+def _look(data: bytes, digest: str, copy: bool) -> _Looked:
     picture = load_image(data)
-    return _Looked(
-        sha256=digest, picture=picture, signature=near.signature(picture), size=len(data)
-    )
+    return _Looked(sha256=digest, picture=picture, signature=near.signature(picture), copy=copy)
 
 
 def _write_batch(work: _Work, journal: Journal, batch: list[_Looked]) -> None:
@@ -337,7 +337,7 @@ def _write_batch(work: _Work, journal: Journal, batch: list[_Looked]) -> None:
         width, height = looked.picture.size
         rows.append(_row(looked.sha256, vector, looked.signature, width, height))
         write_thumbnail(looked.picture, work.home.thumbnails / f"{looked.sha256}.webp")
-        if work.keep_copies:
+        if looked.copy:
             write_file(work.home.picture(looked.sha256), _copy(looked.picture))
     journal.add(rows)
     work.rows |= {row["sha256"]: row for row in rows}
