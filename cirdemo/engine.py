@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
@@ -31,6 +31,7 @@ from cirdemo.types import (
     Dataset,
     Heatmap,
     ImageId,
+    Judgement,
     MissingCheckpoint,
     Mode,
     Query,
@@ -290,6 +291,37 @@ class Engine:
                 found=found.get("cot"),
                 move=moved,
             )
+
+    def judge(
+        self,
+        query: Query,
+        image_ids: Sequence[ImageId],
+        *,
+        gallery: str = "fables",
+        wanted: str = "",
+    ) -> Iterator[Judgement]:
+        """The judge's verdicts on named pictures, in their order.
+
+        Args:
+            query: From `make_query`.
+            image_ids: Pictures of the gallery.
+            gallery: Where they are.
+            wanted: The stage-1 description for the judge; the intersection is written if empty.
+
+        Raises:
+            UnknownName: The gallery or a picture in it does not exist.
+            MissingCheckpoint: There is no judge.
+        """
+        shelf, known = self.gallery(gallery), set(self.gallery(gallery).ids)
+        for image_id in image_ids:
+            if image_id not in known:
+                raise unknown(f"picture in gallery {gallery!r}", image_id, shelf.ids)
+        judge = self.parts.judge.get()
+        if not wanted and self.methods().get("intersection", "") is None:
+            options: dict[str, Any] = {"methods": ["intersection"], "rerank": 0, "reason": False}
+            told = next(self.search(query, gallery=gallery, **options))
+            wanted = told.descriptions["intersection"].text
+        yield from judge.judge(query, [(i, shelf.image(i)) for i in image_ids], wanted)
 
     def explain(
         self, image: Image.Image, texts: Sequence[str], image_id: ImageId = ""

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from cirdemo.data.drawn import fables
+from cirdemo.intake import load_image
 from cirdemo.types import (
     BadInput,
     Candidate,
@@ -136,7 +137,8 @@ class FakeEngine:
         """A query."""
         if len(text) > 300:
             raise BadInput("The modification text is too long: at most 300 characters.")
-        image = self.shelf.image(reference_id) if reference_id else reference
+        shelf = self.gallery(gallery)
+        image = shelf.image(reference_id) if reference_id else load_image(reference)
         return Query(query_id="q", reference=image, modification=text, reference_id=reference_id)
 
     def _ranking(self, method: str, reference_id: str | None) -> Ranking:
@@ -238,6 +240,16 @@ class FakeEngine:
                 ),
                 seconds={**result.seconds, "reason": 1.21},
             )
+
+    def judge(
+        self, query: Query, image_ids: Sequence[str], *, gallery: str = "", wanted: str = ""
+    ) -> Iterator[Judgement]:
+        """The last named is the best."""
+        self.wanted = wanted
+        for n, image_id in enumerate(image_ids):
+            self.gallery(gallery).image(image_id)
+            p = 1 / (1 + np.exp(3.0 - n))
+            yield Judgement(image_id=image_id, yes_probability=float(p), margin=n - 3.0)
 
     def explain(
         self, image: Image.Image, texts: Sequence[str], image_id: str = ""

@@ -10,7 +10,6 @@ from fake_ui_engine import FakeEngine
 from PIL import Image
 
 from cirdemo.types import CirError
-from cirdemo.ui.build import build_app
 from cirdemo.ui.events import SearchHandlers, guarded
 from cirdemo.ui.shelf import Example, Library, load_examples
 
@@ -167,8 +166,3 @@ def test_an_error_on_the_way_is_told_and_what_was_finished_stays(engine, handler
     last = steps[-1]
     assert "lower the depth" in last[1]
     assert [isinstance(part, str) for part in last[2:]] == [False, False, True, True, True]
-
-
-def test_search_is_the_only_public_endpoint(engine):
-    app = build_app(engine)
-    assert set(app.get_api_info()["named_endpoints"]) == {"/search"}

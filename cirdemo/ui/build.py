@@ -7,7 +7,15 @@ from typing import Any
 
 import gradio as gr
 
-from cirdemo.ui import benchmark_tab, compare_tab, gallery_tab, learn_tab, results_tab, search_tab
+from cirdemo.ui import (
+    api,
+    benchmark_tab,
+    compare_tab,
+    gallery_tab,
+    learn_tab,
+    results_tab,
+    search_tab,
+)
 from cirdemo.ui.context import Context
 from cirdemo.ui.events import SearchHandlers
 from cirdemo.ui.shelf import Library, load_examples
@@ -81,6 +89,7 @@ def build_app(engine: Any, *, public: bool = False) -> gr.Blocks:
         benchmark_tab.listen(benchmark_page, benchmark_tab.BenchmarkHandlers(context), context)
         gallery_tab.listen(gallery_page, gallery_tab.GalleryHandlers(context), context)
         learn_tab.listen(learn_page, learn_tab.LearnHandlers(context), context)
+        api.offer(context)
         view.change(lambda: gr.update(selected="search"), None, tabs, queue=False, **QUIET)
         switch.click(None, js=SWITCH, api_visibility="private", queue=False)
     return page

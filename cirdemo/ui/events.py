@@ -11,7 +11,6 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from cirdemo.export import search_json
 from cirdemo.types import BadInput, CirError, ImageId, SearchResult
 from cirdemo.ui import cards, views
 from cirdemo.ui.maps import figures
@@ -20,7 +19,6 @@ from cirdemo.ui.wiring import guarded
 
 STRIP = 12  # gallery pictures offered as references
 TOP = 50  # length of the coarse lists
-PUBLIC_TOP = 10  # of the coarse lists in a public answer, as the command line's default
 Chapters = tuple[Any, ...]  # state, notice, chapters 1 to 5
 SKIP = gr.skip()
 
@@ -191,25 +189,6 @@ class SearchHandlers:
         if state is None:
             raise BadInput("Search first; then click a result to see its heatmaps.")
         return self._maps(state, gallery, str(event._data["id"]))
-
-    @guarded
-    def api_search(
-        self,
-        reference: Image.Image | None,
-        reference_id: str,
-        modification: str,
-        gallery: str,
-        rerank: int = 50,
-        reason: bool = True,
-    ) -> dict[str, Any]:
-        """Search a gallery with a reference image (or a gallery picture's id) and a text."""
-        query = self._query(reference, reference_id, modification, gallery)
-        answer: dict[str, Any] = {}
-        for result in self.engine.search(
-            query, gallery=gallery, rerank=int(rerank), reason=reason, top=TOP
-        ):
-            answer = search_json(result, top=PUBLIC_TOP)  # the last stage is the whole answer
-        return answer
 
     # --- parts -----------------------------------------------------------------------------
 

@@ -48,8 +48,6 @@ class SearchTab:
     state: gr.State
     notice: gr.HTML
     chapters: tuple[gr.HTML, ...]
-    api_button: gr.Button
-    api_answer: gr.JSON
 
     @property
     def page(self) -> list[gr.components.Component]:
@@ -133,15 +131,11 @@ def render(handlers: SearchHandlers, gallery: str) -> SearchTab:
                 )
                 for n, name in enumerate(ids, 1)
             )
-    with gr.Row(visible=False):
-        api_button, api_answer = gr.Button("Search (API)"), gr.JSON()
     return SearchTab(
         **asked,
         state=gr.State(None),
         notice=notice,
         chapters=chapters,
-        api_button=api_button,
-        api_answer=api_answer,
     )
 
 
@@ -200,12 +194,3 @@ def listen(tab: SearchTab, handlers: SearchHandlers, gallery: gr.Dropdown) -> No
             show_progress="minimal",
             **MODEL,
         )
-    tab.api_button.click(
-        handlers.api_search,
-        [tab.reference, tab.reference_id, tab.modification, gallery, tab.depth, tab.reasoning],
-        tab.api_answer,
-        api_name="search",
-        api_description="Search a gallery with a reference image (or the id of a gallery picture) "
-        "and a modification text; the whole answer as JSON.",
-        **MODEL,
-    )
