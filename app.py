@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 
 from cirdemo.config import Settings, build_engine
 from cirdemo.ui.build import build_app, look
+from cirdemo.ui.gpu import lend
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -18,7 +20,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--profile", default=None, help="default: CIRDEMO_PROFILE or embedded")
     options = parser.parse_args(argv)
     settings = Settings.from_env(**({"profile": options.profile} if options.profile else {}))
-    app = build_app(build_engine(settings))
+    app = build_app(lend(build_engine(settings)), public=settings.public)
     app.queue(default_concurrency_limit=4, max_size=32)
     app.launch(
         server_name=options.host,
@@ -27,6 +29,7 @@ def main(argv: list[str] | None = None) -> None:
         max_file_size="20mb",
         ssr_mode=False,
         footer_links=["api"],
+        mcp_server=importlib.util.find_spec("mcp") is not None,
     )
 
 

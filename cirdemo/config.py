@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[1]
+YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 METHODS = Registry(
     "method",
     {
@@ -123,6 +124,7 @@ class Settings:
     galleries: Path | None = None  # the user's own galleries; None: cache / "own-galleries"
     device: str = "cpu"  # a torch device
     judge_prior: float | None = None  # share of targets among judged candidates, if known
+    public: bool = field(default_factory=lambda: "SPACE_ID" in os.environ)  # strangers may visit
     threads: int = 1  # of one operation; the command line, alone on a machine, takes every core
 
     def __post_init__(self) -> None:
@@ -152,6 +154,11 @@ class Settings:
             if not str(found["threads"]).isdigit() or int(found["threads"]) < 1:
                 raise CirError(f"CIRDEMO_THREADS must be 1 or more, got {found['threads']!r}.")
             found["threads"] = int(found["threads"])
+        if "public" in found:
+            told = str(found["public"]).strip().lower()
+            if told not in YES_NO:
+                raise CirError(f"CIRDEMO_PUBLIC must be yes or no, got {found['public']!r}.")
+            found["public"] = YES_NO[told]
         if "judge_prior" in found:
             try:
                 found["judge_prior"] = float(found["judge_prior"])

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from cirdemo import replay, report
 from cirdemo.cli import main
 from cirdemo.export import search_json
 from cirdemo.prompts import prompt_hash
-from cirdemo.types import BadInput, Heatmap
+from cirdemo.steer import Steer
+from cirdemo.types import BadInput, Heatmap, Rationale
 from tests.fakes import ScriptedJudge, fake_engine
 
 
@@ -136,6 +138,20 @@ def test_descriptions_of_the_user_are_repeated(engine):
     found = replay.load(replay.bundle(result, engine.gallery("fables"), {"gallery": "fables"}))
     assert found.options["descriptions"] == {"union": "blue", "intersection": "blue"}
     assert replay.verify(found, engine)["same"]
+
+
+def test_what_was_done_by_hand_is_repeated(engine):
+    options = {"gallery": "fables", "steer": Steer(more=("blue",)), "region": "ignore:1"}
+    options["thoughts"] = Rationale(caption="a red square", reasoning="", conclusion="")
+    query = engine.make_query(text="green", reference_id="red")
+    *_, result = engine.search(query, steer=options["steer"], thoughts=options["thoughts"])
+    found = replay.load(replay.bundle(result, engine.gallery("fables"), options))
+    told = replay.verify(found, engine)
+    assert told["same"] and told["not_repeated"] == ["region"]  # its pixels are the reference's
+    plain = {**found.options, "steer": None}
+    other = replace(found, options=plain)
+    what = [d["what"] for d in replay.verify(other, engine)["differences"]]
+    assert "list union" in what or "scores of union" in what
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from PIL import Image
 from cirdemo.prompts import prompt_hash
 from cirdemo.replay.read import Replay
 from cirdemo.replay.write import pixel_hash
-from cirdemo.types import BadInput, CirError, SearchResult
+from cirdemo.steer import Steer
+from cirdemo.types import BadInput, CirError, Rationale, SearchResult
 
 if TYPE_CHECKING:
     from cirdemo.engine import Engine
@@ -40,17 +41,18 @@ def verify(replay: Replay, engine: Engine, reference: Image.Image | None = None)
     name = str(options.pop("gallery", "") or replay.gallery.name)
     known = set(inspect.signature(engine.search).parameters) - {"query", "self"}
     stale = sorted(set(options) - known)
-    used = {k: v for k, v in options.items() if k in known}
+    used = {k: _record(k, v) for k, v in options.items() if k in known}
     shelf = engine.gallery(name)
     then, asked = replay.result, replay.result.query
     told = replay.facts["reference"]["sha256"]
-    if asked.reference_id is not None and asked.reference_id in shelf.ids:
+    if replay.exact:  # the very pixels, with what was hidden by hand
+        query = asked
+    elif reference is not None:
+        query = engine.make_query(text=asked.modification, reference=reference)
+    elif asked.reference_id is not None and asked.reference_id in shelf.ids:
         query = engine.make_query(
             text=asked.modification, reference_id=asked.reference_id, gallery=name
         )
-    elif reference is not None or replay.exact:
-        image = reference if reference is not None else asked.reference
-        query = engine.make_query(text=asked.modification, reference=image)
     else:
         raise BadInput(
             "The bundle does not hold the reference image as it was searched with; name the file "
@@ -67,6 +69,15 @@ def verify(replay: Replay, engine: Engine, reference: Image.Image | None = None)
     found += _differences(then, now)
     spent = {k: round(sum(r.seconds.values()), 2) for k, r in (("then", then), ("now", now))}
     return {"same": not found, "differences": found, "not_repeated": stale, "seconds": spent}
+
+
+def _record(name: str, value: Any) -> Any:
+    """An option as `Engine.search` takes it: two of them are records."""
+    if value is None or name not in ("steer", "thoughts"):
+        return value
+    if name == "thoughts":
+        return Rationale(**value)
+    return Steer(**{k: tuple(v) for k, v in value.items()})
 
 
 def _line(what: str, then: object, now: object) -> dict[str, str]:

@@ -7,6 +7,7 @@ import io
 import json
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,10 @@ def bundle(
     if pictures:
         reference["file"] = "pictures/reference.webp"
         files[reference["file"]] = _reference(query.reference)
-    used = dict(options or {})
+    used = {
+        name: asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+        for name, value in (options or {}).items()
+    }
     if given := {m: d.text for m, d in result.descriptions.items() if d.writer == "user"}:
         used.setdefault("descriptions", given)
     wanted = result.descriptions.get("intersection")
