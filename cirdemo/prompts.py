@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from cirdemo.types import Mode, Rationale
+from cirdemo.types import BadInput, Mode, Rationale
 
 CAPTION = "Describe the picture in one sentence."
 MODIFICATION = "Modification: {text}."
@@ -34,6 +34,9 @@ DIRECT = "Conclude at once. Write only the embedding."
 EMBED = "<emb>"
 RATIONALE = "caption: {caption} reasoning: {reasoning} conclusion: {conclusion}"
 
+STEPS = ("caption", "reasoning", "conclusion")
+_LABELS = tuple(re.compile(rf"\b{step}\s*:", re.IGNORECASE) for step in STEPS)
+_HALF_LABEL = re.compile(r"\s*\b(?:caption|reasoning|conclusion)\s*$", re.IGNORECASE)
 _RATIONALE = re.compile(
     r"caption\s*:\s*(?P<caption>.*?)\s*reasoning\s*:\s*(?P<reasoning>.*?)"
     r"\s*conclusion\s*:\s*(?P<conclusion>.*)",
@@ -66,6 +69,44 @@ def parse_rationale(text: str) -> Rationale:
     match = _RATIONALE.search(text.replace(EMBED, " "))
     steps = match.groupdict() if match else {"caption": text, "reasoning": "", "conclusion": ""}
     return Rationale(**{k: " ".join(v.split()) for k, v in steps.items()})
+
+
+def begin_rationale(given: Rationale) -> tuple[str, bool]:
+    """A rationale's beginning from steps that are given, and whether anything is left to write.
+
+    It ends with the label of the first step that is not given.
+
+    Raises:
+        BadInput: A step is given behind one that is not.
+    """
+    told = [getattr(given, step) for step in STEPS]
+    count = next((i for i, text in enumerate(told) if not text), len(told))
+    if any(told[count:]):
+        missing, there = STEPS[count], next(s for s in STEPS[count:] if getattr(given, s))
+        raise BadInput(
+            f"The {there} is written by hand, but not the {missing} before it. Write the "
+            f"{missing} too, or clear the {there}."
+        )
+    begin = " ".join(f"{s}: {t}" for s, t in zip(STEPS[:count], told, strict=False))
+    if count == len(STEPS):
+        return begin, False
+    return (f"{begin} {STEPS[count]}:" if count else ""), True
+
+
+def continue_rationale(given: Rationale, text: str) -> Rationale:
+    """The steps of a rationale whose beginning is given, as far as the rest is written."""
+    count = sum(bool(getattr(given, step)) for step in STEPS)
+    steps = {step: getattr(given, step) for step in STEPS}
+    rest = _HALF_LABEL.sub("", text.replace(EMBED, " "))
+    if count == 0:
+        rest = _LABELS[0].sub("", rest, count=1)
+    for number in range(count, len(STEPS)):
+        cut = _LABELS[number + 1].split(rest, maxsplit=1) if number + 1 < len(STEPS) else [rest]
+        steps[STEPS[number]] = " ".join(cut[0].split())
+        if len(cut) < 2:
+            break
+        rest = cut[1]
+    return Rationale(**steps)
 
 
 def prompt_hash() -> str:

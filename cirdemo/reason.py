@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from cirdemo.prompts import direct_prompt, parse_rationale, reason_prompt
-from cirdemo.types import Query, Rationale
+from cirdemo.intake import MAX_TEXT, clean_text
+from cirdemo.prompts import (
+    STEPS,
+    begin_rationale,
+    continue_rationale,
+    direct_prompt,
+    parse_rationale,
+    reason_prompt,
+)
+from cirdemo.types import BadInput, Query, Rationale
 
 if TYPE_CHECKING:
     from cirdemo.models.mllm import VisionLanguageModel
@@ -39,9 +47,52 @@ class Reasoner:
         texts, vectors = self.mllm.reason(turns)
         return [(parse_rationale(t), v) for t, v in zip(texts, vectors, strict=True)]
 
+    def stream(
+        self, query: Query, given: Rationale | None = None
+    ) -> Iterator[tuple[Rationale, np.ndarray | None]]:
+        """The rationale as it is written, and with its last word the query vector (D,).
+
+        Args:
+            query: Reference image and modification text.
+            given: Steps that a person wrote: the caption; caption and reasoning; or all three.
+                They are kept word for word, the model goes on from them, and the vector is that
+                of what they make of the rationale.
+
+        Yields:
+            The rationale so far, steps to come empty, and None; at last the whole with the vector.
+
+        Raises:
+            BadInput: A given step cannot be used, or one before it is missing.
+        """
+        given = _cleaned(given)
+        begin, left = begin_rationale(given)
+        turn: list[Image.Image | str] = [query.reference, reason_prompt(query.modification)]
+        for text, vector in self.mllm.reason_stream(turn, begin, write=left):
+            if vector is None or begin:
+                yield continue_rationale(given, text), vector
+            else:
+                yield parse_rationale(text), vector
+
     def embed_many(self, queries: Sequence[Query]) -> np.ndarray:
         """Query vectors (Q, D) of a batch, read off at once with no rationale."""
         turns: list[list[Image.Image | str]] = [
             [q.reference, direct_prompt(q.modification)] for q in queries
         ]
         return self.mllm.embed(turns)
+
+
+def _cleaned(given: Rationale | None) -> Rationale:
+    """Steps from outside, tidied; all empty where none are given."""
+    told = {step: getattr(given, step, "") or "" for step in STEPS}
+    for step, text in told.items():
+        if not text.strip():
+            told[step] = ""
+            continue
+        try:
+            told[step] = clean_text(text)
+        except BadInput as error:
+            raise BadInput(
+                f"The {step} that you wrote cannot be used. Write words, at most {MAX_TEXT} "
+                "characters of them."
+            ) from error
+    return Rationale(**told)

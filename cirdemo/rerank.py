@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from cirdemo.prompts import judge_prompt
-from cirdemo.types import ImageId, Judgement, Query, Ranking, Reranked
+from cirdemo.types import ImageId, Judgement, Query, Ranking, Reranked, Why
+from cirdemo.words import phrases
 
 if TYPE_CHECKING:
     from cirdemo.models.mllm import VisionLanguageModel
@@ -149,6 +150,37 @@ class YesNoJudge:
         for (image_id, _), (_, raw) in zip(candidates, verdicts, strict=True):
             margin = self.calibration.margin(raw, self.prior) if tuned else raw
             yield Judgement(image_id=image_id, yes_probability=_sigmoid(margin), margin=margin)
+
+    def why(self, query: Query, image_id: ImageId, image: Image.Image, wanted: str) -> Why:
+        """The verdict on one candidate with what speaks for and against it.
+
+        Args:
+            query: Reference image and modification text.
+            image_id: The candidate's.
+            image: The candidate.
+            wanted: The stage-1 description.
+
+        Returns:
+            The judgement; for a No, what the judge writes behind it, as it was trained to ("brown
+            not white"), "" for a Yes or where no adapter taught it; and for each phrase of
+            `wanted` the P(Yes) when that phrase alone is asked for, in place of the modification
+            too. `python -m cirdemo evidence` measures both: the phrase of the lowest P(Yes) is
+            the better guide than asking for all but one, or leaving the modification as it is.
+        """
+        (judgement,) = self.judge(query, [(image_id, image)], wanted)
+        said = list(dict.fromkeys(phrases(wanted)))
+        asked = [judge_prompt(phrase, phrase) for phrase in said]
+        raw = self.mllm.ask(query.reference, asked, image, adapter=self.adapter)
+        cues = tuple(
+            (phrase, _sigmoid(self.calibration.margin(margin)))
+            for phrase, margin in zip(said, raw, strict=True)
+        )
+        reason = ""
+        if judgement.yes_probability < 0.5 and self.adapter in self.mllm.adapters:
+            before: list[Image.Image | str]
+            before = [query.reference, judge_prompt(query.modification, wanted)]
+            reason = self.mllm.after_no(before, image, adapter=self.adapter)
+        return Why(judgement=judgement, reason=reason, cues=cues)
 
 
 def reorder(

@@ -131,6 +131,15 @@ class Judgement:
     margin: float  # logit(Yes) - logit(No)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """What speaks for and against a verdict."""
+
+    judgement: Judgement
+    reason: str  # what the judge wrote behind its No; "" for a Yes
+    cues: tuple[tuple[str, float], ...]  # each phrase wanted, P(Yes) when it alone is asked for
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Heatmap:
     """Where a picture carries its similarity to a text."""

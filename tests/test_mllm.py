@@ -116,6 +116,41 @@ def test_picture_tokens_are_kept_by_content(vlm, pictures):
     assert first.shape == (16, 256)
 
 
+@pytest.mark.parametrize("adapter", [None, "judge"])
+def test_questions_about_one_pair_are_answered_as_one_by_one(home, vlm, pictures, adapter):
+    texts = ["a dog", "with a very long tail in the snow", "jumping", "a dog"]
+    asked = [prompts.judge_prompt(text, text) for text in texts]
+    found = vlm.ask(pictures[0], asked, pictures[1], adapter=adapter)
+    plain = Plain(home, adapter)
+    wanted = [plain.margin([pictures[0], text, pictures[1]]) for text in asked]
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+    assert found[0] == pytest.approx(found[3], abs=1e-5) and abs(found[0] - found[1]) > 1e-4
+    np.testing.assert_allclose(
+        vlm.ask(pictures[0], asked[:1], pictures[1], adapter=adapter), wanted[:1], atol=1e-4
+    )
+    # a picture of another size as the reference, and the same question twice alone
+    small = pictures[2].crop((0, 0, 256, 128))
+    twice = vlm.ask(small, [asked[1]] * 2, pictures[1], adapter=adapter)
+    np.testing.assert_allclose(twice, [plain.margin([small, asked[1], pictures[1]])] * 2, atol=1e-4)
+    assert vlm.ask(pictures[0], [], pictures[1]) == []
+
+
+def test_what_stands_behind_a_no_is_what_the_model_would_write_there(home, vlm, pictures):
+    before = [pictures[0], prompts.judge_prompt("make it white", "a white dog")]
+    plain = Plain(home, "judge")
+    inputs = plain.inputs([*before, pictures[4]])
+    vocab = plain.processor.tokenizer.get_vocab()
+    inputs["input_ids"] = torch.cat([inputs["input_ids"], torch.tensor([[vocab["No"]]])], 1)
+    for key, value in (("attention_mask", 1), ("mm_token_type_ids", 0)):
+        inputs[key] = torch.cat([inputs[key], torch.tensor([[value]])], 1)
+    start = inputs["input_ids"].shape[1]
+    with torch.inference_mode():
+        row = plain.model.generate(**inputs, max_new_tokens=24, do_sample=False)[0, start:]
+    said = plain.processor.tokenizer.decode(row, skip_special_tokens=True)
+    found = vlm.after_no(before, pictures[4], adapter="judge")
+    assert found.split() == said.split() and found
+
+
 # --- reasoning ----------------------------------------------------------------------------
 
 

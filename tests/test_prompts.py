@@ -3,7 +3,7 @@
 import pytest
 
 from cirdemo import prompts
-from cirdemo.types import Rationale
+from cirdemo.types import BadInput, Rationale
 
 
 def test_prompts_hold_the_modification_and_the_wanted_description():
@@ -72,3 +72,44 @@ def test_the_hash_follows_every_mode(monkeypatch, mode):
     before = prompts.prompt_hash()
     monkeypatch.setitem(prompts.DESCRIBE, mode, "Say it.")
     assert prompts.prompt_hash() != before
+
+
+def steps(caption="", reasoning="", conclusion=""):
+    return Rationale(caption=caption, reasoning=reasoning, conclusion=conclusion)
+
+
+@pytest.mark.parametrize(
+    ("given", "begin", "left"),
+    [
+        (steps(), "", True),
+        (steps("a dog"), "caption: a dog reasoning:", True),
+        (steps("a dog", "change it ."), "caption: a dog reasoning: change it . conclusion:", True),
+        (steps("a", "b", "c"), "caption: a reasoning: b conclusion: c", False),
+    ],
+)
+def test_a_rationale_begins_with_the_steps_that_are_given(given, begin, left):
+    assert prompts.begin_rationale(given) == (begin, left)
+
+
+def test_a_step_behind_one_that_is_missing_is_refused():
+    with pytest.raises(BadInput, match="conclusion is written by hand, but not the reasoning"):
+        prompts.begin_rationale(steps("a", "", "c"))
+    with pytest.raises(BadInput, match="not the caption"):
+        prompts.begin_rationale(steps("", "b"))
+
+
+@pytest.mark.parametrize(
+    ("given", "text", "found"),
+    [
+        (steps(), "", steps()),
+        (steps(), "caption : a blue", steps("a blue")),
+        (steps(), "caption : a dog reasoning", steps("a dog")),
+        (steps(), "caption : a reasoning : change x", steps("a", "change x")),
+        (steps(), "caption: a reasoning: b . conclusion: c <emb>", steps("a", "b .", "c")),
+        (steps("my Dog"), "change x . conclusion : c", steps("my Dog", "change x .", "c")),
+        (steps("my dog", "why: because"), "c", steps("my dog", "why: because", "c")),
+        (steps("a", "b", "c"), "", steps("a", "b", "c")),
+    ],
+)
+def test_a_rationale_is_read_while_it_is_written(given, text, found):
+    assert prompts.continue_rationale(given, text) == found

@@ -90,6 +90,35 @@ def test_without_its_adapter_the_judge_is_the_bare_model_and_uncalibrated():
     assert bare.yes_probability == verdict("x", 4.0).yes_probability
 
 
+class Asked(Scripted):
+    adapters = ("judge",)
+
+    def ask(self, reference, asked, candidate, *, adapter=None):
+        self.questions = asked
+        return [float(len(text) % 7) - 3 for text in asked]
+
+    def after_no(self, before, candidate, *, adapter=None):
+        return "brown not white"
+
+
+def test_why_asks_for_each_phrase_alone_and_gives_a_reason_for_a_no_only():
+    reference = Image.new("RGB", (9, 9))
+    query = Query(query_id="q", reference=reference, modification="make it red")
+    model = Asked()
+    judge = YesNoJudge(model, calibration=Calibration(temperature=2.0))
+    yes = judge.why(query, "x", Image.new("RGB", (4, 4)), "a red dog with a hat sitting")
+    assert yes.reason == "" and yes.judgement.image_id == "x" and yes.judgement.margin == 2.0
+    assert [phrase for phrase, _ in yes.cues] == ["a red dog", "with a hat", "sitting"]
+    assert model.questions == [judge_prompt(p, p) for p, _ in yes.cues]
+    raw = [float(len(text) % 7) - 3 for text in model.questions]
+    assert [p for _, p in yes.cues] == [pytest.approx(1 / (1 + math.exp(-m / 2))) for m in raw]
+    model.yes_no = lambda before, candidates, *, adapter=None: [(0.1, -3.0)]
+    no = judge.why(query, "x", Image.new("RGB", (4, 4)), "a red dog")
+    assert no.reason == "brown not white" and no.judgement.margin == -1.5
+    bare = YesNoJudge(model, adapter=None).why(query, "x", Image.new("RGB", (4, 4)), "")
+    assert bare.reason == "" and bare.cues == ()
+
+
 def test_a_prior_lets_the_coarse_score_outweigh_a_small_margin():
     verdicts = [verdict("a", 0.0), verdict("b", 0.3), verdict("c", 5.0)]
     # scores are 0.9, 0.8, 0.7: with a prior of 10 a and b differ by 1.0 against 0.3

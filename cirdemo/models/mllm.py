@@ -23,7 +23,7 @@ from cirdemo import prompts
 from cirdemo.models import rationales
 from cirdemo.models.pictures import PictureTokens, as_encoded
 from cirdemo.models.rationales import PROJECTION as PROJECTION
-from cirdemo.models.verdicts import yes_no
+from cirdemo.models.verdicts import after_no, question_margins, yes_no
 from cirdemo.types import MissingCheckpoint
 
 Part = Image.Image | str  # one piece of a user's turn
@@ -131,6 +131,23 @@ class VisionLanguageModel:
         """P(Yes) and logit(Yes) - logit(No) of each candidate shown after a turn's beginning."""
         return yes_no(self, before, candidates, adapter)
 
+    def ask(
+        self,
+        reference: Image.Image,
+        asked: Sequence[str],
+        candidate: Image.Image,
+        *,
+        adapter: str | None = None,
+    ) -> list[float]:
+        """logit(Yes) - logit(No) of several questions about one pair of pictures, in one batch."""
+        return question_margins(self, reference, asked, candidate, adapter)
+
+    def after_no(
+        self, before: Sequence[Part], candidate: Image.Image, *, adapter: str | None = None
+    ) -> str:
+        """What is written behind a No about a candidate."""
+        return after_no(self, before, candidate, adapter)
+
     # --- pictures and passes ----------------------------------------------------------------
 
     def features(self, images: Sequence[Image.Image]) -> list[Tensor]:
@@ -194,11 +211,7 @@ class VisionLanguageModel:
     def reason(
         self, turns: Sequence[Sequence[Part]], *, adapter: str = "cot", max_new_tokens: int = 96
     ) -> tuple[list[str], np.ndarray]:
-        """Written rationales, and the state at `<emb>` projected to the gallery's space.
-
-        Returns:
-            Texts, and vectors (N, D) float32 with unit norm.
-        """
+        """Rationales, and the states at `<emb>` in the gallery's space: (N, D), unit norm."""
         return rationales.reason(self, turns, adapter, max_new_tokens)
 
     def reason_stream(
@@ -208,11 +221,7 @@ class VisionLanguageModel:
         return rationales.stream(self, turn, adapter, said, write=write)
 
     def embed(self, turns: Sequence[Sequence[Part]], *, adapter: str = "cot") -> np.ndarray:
-        """The state at an `<emb>` that is put where the answer would begin, projected.
-
-        Returns:
-            Vectors (N, D) float32 with unit norm.
-        """
+        """The state at an `<emb>` put where the answer would begin, projected: (N, D), unit norm."""
         return rationales.embed(self, turns, adapter)
 
     # --- the rest --------------------------------------------------------------------------

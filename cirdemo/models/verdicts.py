@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import DynamicCache
 
+from cirdemo.models.rationales import continuation
 from cirdemo.types import CirError
 
 if TYPE_CHECKING:
@@ -64,6 +65,71 @@ def yes_no(
             yield float(1 / (1 + np.exp(-margin))), margin
 
 
+def question_margins(
+    model: VisionLanguageModel,
+    reference: Image.Image,
+    asked: Sequence[str],
+    candidate: Image.Image,
+    adapter: str | None,
+) -> list[float]:
+    """logit(Yes) - logit(No) of several questions about one pair of pictures.
+
+    What the turns have in common before their words part runs once; the rest is one batch.
+    """
+    if not asked:
+        return []
+    with model.using(adapter), torch.inference_mode():
+        inputs = model.inputs([[reference, text, candidate] for text in asked])
+        ids, positions = inputs["input_ids"], model.positions(inputs)  # (N, T), (3, N, T)
+        n, t = ids.shape
+        pads = t - inputs["attention_mask"].sum(1)  # (N,) on the left
+        whole = [row[pad:] for row, pad in zip(ids, pads.tolist(), strict=True)]
+        common = next(
+            i
+            for i in range(t)
+            if len({int(row[i]) for row in whole}) > 1
+            or (
+                int(whole[0][i]) == model.core().config.vision_start_token_id
+                and (whole[0][:i] == model.core().config.image_token_id).any()
+            )
+        )  # at the latest before the candidate
+        cache = model.cache()
+        first = int(pads[0])
+        begin = positions[:, :1, first : first + common]
+        model.states(whole[0][None, :common], begin, cache, [reference])
+        cache.batch_repeat_interleave(n)
+        rest = t - common
+        there = torch.arange(rest)[None] >= pads[:, None]  # (N, rest): the others ran already
+        pad_id = model.processor.tokenizer.pad_token_id
+        suffix = torch.where(there, ids[:, common:], pad_id)
+        mask = torch.cat([torch.ones(n, common, dtype=torch.long), there.long()], 1)
+        states = model.states(suffix, positions[:, :, common:], cache, [candidate] * n, mask)
+        logits = model.core().lm_head(states[:, -1]).float()  # (N, vocabulary)
+        yes, no = _variants(model, "yes"), _variants(model, "no")
+        margins = logits[:, yes].logsumexp(1) - logits[:, no].logsumexp(1)
+    return [float(m) for m in margins]
+
+
+def after_no(
+    model: VisionLanguageModel,
+    before: Sequence[Part],
+    candidate: Image.Image,
+    adapter: str | None,
+    max_new_tokens: int = 24,
+) -> str:
+    """What the model writes behind a No about a candidate."""
+    with model.using(adapter), torch.inference_mode():
+        inputs = model.inputs([[*before, candidate]])
+        positions = model.positions(inputs)  # (3, 1, T)
+        images = [part for part in (*before, candidate) if isinstance(part, Image.Image)]
+        cache = model.cache()
+        model.states(inputs["input_ids"], positions, cache, images)
+        at = int(positions.max()) + 1
+        no = _variants(model, "no", capital=True)[0]
+        state = model.states(torch.tensor([[no]]), torch.full((3, 1, 1), at), cache)[:, -1]
+        return continuation(model, cache, state, at + 1, max_new_tokens)
+
+
 def _share(model: VisionLanguageModel, before: Sequence[Part], candidate: Image.Image) -> _Shared:
     """The key/value cache of all that stands before a candidate, and the suffix's layout."""
     inputs = model.inputs([[*before, candidate]])
@@ -87,10 +153,11 @@ def _suffix_logits(
     return model.core().lm_head(states[:, -1]).float()
 
 
-def _variants(model: VisionLanguageModel, word: str) -> list[int]:
-    """Ids of every single-token spelling of a word: "Yes", "yes", " Yes", ..."""
+def _variants(model: VisionLanguageModel, word: str, *, capital: bool = False) -> list[int]:
+    """Ids of every single-token spelling of a word: "Yes", "yes", " Yes", ...; or "Yes" alone."""
     vocabulary = model.processor.tokenizer.get_vocab()
-    found = {vocabulary.get(p + w) for p in ("", "Ġ", "▁") for w in (word, word.capitalize())}
+    spelt = (word.capitalize(),) if capital else (word, word.capitalize())
+    found = {vocabulary.get(p + w) for p in ("", "Ġ", "▁")[: 1 if capital else 3] for w in spelt}
     ids = sorted(i for i in found if i is not None)
     if not ids:
         raise CirError(f"This language model has no single token for {word!r}: it cannot judge.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +19,11 @@ class Reasons(Protocol):
     def reason(self, query: Query) -> tuple[Rationale, np.ndarray]:
         """The rationale and the vector (D,)."""
 
+    def stream(
+        self, query: Query, given: Rationale | None = None
+    ) -> Iterator[tuple[Rationale, np.ndarray | None]]:
+        """The rationale as it is written, at last with the vector (D,)."""
+
     def embed_many(self, queries: Sequence[Query]) -> np.ndarray:
         """The vectors (Q, D) without a rationale."""
 
@@ -32,7 +37,8 @@ class CotComposer:
         the targets are the gallery encoder's vectors, so one gallery serves every method.
     Needs: a reasoner: a vision-language model with the adapter `cot`.
     Differs: from `union` and `intersection` in that the vector is the hidden state at `<emb>`
-        and not the encoder's vector of a text; changing the conclusion does not move it.
+        and not the encoder's vector of a text: a conclusion written by hand turns it only half
+        the way, a caption written by hand hardly at all, since the state also sees the picture.
     """
 
     name = "cot"
@@ -46,6 +52,18 @@ class CotComposer:
     def compose(self, query: Query) -> Composed:
         """The vector with the rationale it came from."""
         return self._composed(self._reasoner.reason(query))
+
+    def stream(
+        self, query: Query, given: Rationale | None = None
+    ) -> Iterator[Rationale | Composed]:
+        """The rationale as it is written, then the vector with the whole of it.
+
+        Args:
+            query: Reference image and modification text.
+            given: Steps that a person wrote, from the caption on; they are kept.
+        """
+        for rationale, vector in self._reasoner.stream(query, given):
+            yield rationale if vector is None else self._composed((rationale, vector))
 
     def compose_many(self, queries: Sequence[Query]) -> list[Composed]:
         """The same in one batch, where the reasoner can."""
