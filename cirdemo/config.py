@@ -226,7 +226,11 @@ class _Builder:
             heatmaps=self._heatmaps,
             unknown_words=self._unknown_words,
             is_familiar=lambda image: self.encoder.get().is_familiar(image),  # type: ignore[attr-defined]
-            about={"profile": self.settings.profile, "purpose": self.profile.purpose},
+            about={
+                "profile": self.settings.profile,
+                "purpose": self.profile.purpose,
+                "judge": self._source("judge") if "judge" in self.profile.adapters else "",
+            },
         )
 
     # --- sources ---------------------------------------------------------------------------

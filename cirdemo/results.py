@@ -8,13 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cirdemo.evaluate.packed import pack
+from cirdemo.evaluate.packed import PACKED, pack
 from cirdemo.export import blocks_markdown, finite, markdown
 from cirdemo.types import Triplet
 
 Report = Mapping[str, Any]  # the `evaluate --json` object
 COLUMNS = ("dataset", "split", "method", "group", "metric", "value", "low", "high", "queries")
-PACKED = "-queries.json.gz"  # how the name of the packed rows ends
 
 
 def write(
@@ -46,9 +45,7 @@ def write(
     files[0].write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", "utf-8")
     files[1].write_text(json.dumps(finite(rows), ensure_ascii=False) + "\n", "utf-8")
     with files[2].open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        writer.writerows(_lines(report))
+        csv.writer(file).writerows(csv_lines(report))
     files[3].write_text(_page(report, command, figures), "utf-8")
     if queries:
         files.append(out / f"{stem}{PACKED}")
@@ -56,8 +53,9 @@ def write(
     return [*files, *figures]
 
 
-def _lines(report: Report) -> Iterator[tuple[Any, ...]]:
-    """One line a number: of all queries, of each kind, of each sort of phrasing."""
+def csv_lines(report: Report) -> Iterator[tuple[Any, ...]]:
+    """Heads, then one line a number: of all queries, of each kind, of each sort of phrasing."""
+    yield COLUMNS
     about = (report["dataset"], report["split"])
     beside = ("n", "seconds")
     for name, method in report["methods"].items():

@@ -7,9 +7,9 @@ import pytest
 
 from cirdemo.evaluate import Measurement
 from cirdemo.evaluate.errors import COARSE
-from cirdemo.evaluate.packed import pack, probability, unpack
+from cirdemo.evaluate.packed import PACKED, pack, probability, unpack
 from cirdemo.export import report_json
-from cirdemo.results import PACKED, write
+from cirdemo.results import write
 from cirdemo.types import BadInput, CirError
 from tests.fakes import ScriptedJudge, fake_engine
 

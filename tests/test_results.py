@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cirdemo.evaluate import Report, figures
+from cirdemo.evaluate import Report, figures, reliability
 from cirdemo.evaluate.summary import summarise
 from cirdemo.export import blocks_markdown, report_json
 from cirdemo.results import write
 
 KINDS = ("colour", "count")
-FIGURES = ("recall", "gap", "kinds", "phrasing", "judge", "errors")
+FIGURES = ("recall", "gap", "kinds", "phrasing", "judge", "thresholds", "errors")
 COMMAND = "python -m cirdemo evaluate fables --methods text,setr"
 
 
@@ -139,7 +139,7 @@ def test_blocks_have_a_heading_each_and_only_where_they_were_measured(made):
 
 
 def test_intervals_of_rates_stay_rates():
-    low, high = figures._wilson(np.array([0.0, 0.5, 1.0]), np.array([10, 10, 10]))
+    low, high = reliability.wilson(np.array([0.0, 0.5, 1.0]), np.array([10, 10, 10]))
     assert low[0] == pytest.approx(0.0) and high[2] == pytest.approx(1.0)
     # 5 of 10: (0.237, 0.763) in Wilson's table
     assert (low[1], high[1]) == (pytest.approx(0.2366, abs=1e-3), pytest.approx(0.7634, abs=1e-3))

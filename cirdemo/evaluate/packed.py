@@ -19,6 +19,7 @@ from cirdemo.types import BadInput, ImageId, Triplet
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]  # by method
 FORMAT = 1
+PACKED = "-queries.json.gz"  # how the file's name ends
 TOP = 5  # pictures kept of each list
 DIGITS = 3  # of a margin
 LARGEST = 64 * 2**20  # bytes that a file may unpack to

@@ -7,15 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from cirdemo.ui import (
-    api,
-    benchmark_tab,
-    compare_tab,
-    gallery_tab,
-    learn_tab,
-    results_tab,
-    search_tab,
-)
+from cirdemo.ui import api, benchmark_tab, compare_tab, gallery_tab, learn_tab, search_tab
 from cirdemo.ui.context import Context
 from cirdemo.ui.events import SearchHandlers
 from cirdemo.ui.shelf import Library, load_examples
@@ -78,7 +70,6 @@ def build_app(engine: Any, *, public: bool = False) -> gr.Blocks:
             with gr.Tab("Compare", id="compare"):
                 compare_page = compare_tab.render(context)
             with gr.Tab("Benchmark", id="benchmark"):
-                results_tab.render()
                 benchmark_page = benchmark_tab.render(context)
             with gr.Tab("Gallery", id="browse"):
                 gallery_page = gallery_tab.render(context)
