@@ -29,6 +29,7 @@ SHORT = {
     "re-rank inversion": "inversion",
     "judge wrong": "judge wrong",
     "missed": "any miss",
+    "1": "first",
 }
 SIGNS = {  # of the blames: by shape as well as by words
     "description dropped a needed cue": "✂",
@@ -113,7 +114,7 @@ def rank_chip(method: str, rank: int | None, *, main: bool = False) -> str:
     kind = "first" if rank == 1 else "near" if rank and rank <= 10 else "far"
     star = "★ " if rank == 1 else ""
     return (
-        f'<span class="rk {kind}{" main" if main else ""}" title="rank of the best target by '
+        f'<span class="rk {kind}{" by" if main else ""}" title="rank of the best target by '
         f'{esc(method)}"><small>{esc(method)}</small> {star}{rank or "–"}</span>'
     )
 
@@ -173,10 +174,10 @@ def detail(case: Case, cases: Cases, pictures: Shown, place: str) -> str:
         f"{esc(case.kind or 'no kind')}"
         + (f" · phrasing {esc(case.phrasing)}" if case.phrasing else "")
         + f" · {esc(case.query_id)}</small><h2><q>{esc(case.text)}</q></h2></header>"
-        f'<div class="from"><figure>{pictures.image(case.reference_id, 180)}'
+        f'<div class="head"><div class="from"><figure>{pictures.image(case.reference_id, 180)}'
         f"<figcaption>reference</figcaption></figure><span class='arrow' aria-hidden='true'>→"
         f'</span><ul class="targets" aria-label="All targets">{targets}</ul></div>'
-        f'<p class="verdict"><b>{name}</b> {esc(failures.why(case))}</p>'
+        f'<p class="verdict"><b>{name}</b> {esc(failures.why(case))}</p></div>'
         f"{_texts(case)}"
         f'<h3>First five by method</h3><div class="lists">{lists}</div>'
         f'<p class="what">★ target · ◇ hard negative of the query\'s subset · number behind the '

@@ -231,8 +231,7 @@ def _fitted(cases: Cases, look: Look) -> Look:
     """A look without choices that this evaluation does not have."""
     asked = look.asked
     method = asked.method if asked.method in cases.methods else ""
-    if not method:
-        method = SETR if SETR in cases.methods else (cases.methods or ("",))[0]
+    method = method or (*benchmark_cases.ordered(cases.methods), "")[0]
     blame = asked.blame if SETR in cases.methods else ""
     band = asked.band or ("" if SETR in cases.methods else failures.LOWER)
     fitted = Filter(

@@ -83,8 +83,8 @@ def render(context: Context) -> BenchmarkTab:
     header, table, beside = handlers.show(None, key)
     made: dict[str, Any] = {"desk": gr.State(None), "look": gr.State(None), "tabs": {}, "files": {}}
     with gr.Column(elem_id="bench", min_width=0):
-        _html(LEAD, "lead")
         with gr.Row(elem_id="bench-open"):
+            _html(LEAD, "lead")
             made["evaluation"] = gr.Dropdown(
                 handlers.store.choices(None),
                 value=key,

@@ -40,6 +40,7 @@ element.addEventListener('click', (event) => {
 # Rows: a click picks; j, k and the arrow keys walk, over the ends of a page too, never while
 # someone types, moves a slider or is in another tab.
 WALKS = """
+let soon = 0;  // a key held down asks for the last row only
 const mark = (row) => {
   element.querySelectorAll('.case').forEach((r) =>
     r.setAttribute('aria-current', String(r === row)));
@@ -47,7 +48,8 @@ const mark = (row) => {
   const top = row.offsetTop - list.offsetTop;
   if (top < list.scrollTop || top + row.offsetHeight > list.scrollTop + list.clientHeight)
     list.scrollTop = top - list.clientHeight / 2;
-  trigger('select', {id: row.dataset.id});
+  clearTimeout(soon);
+  soon = setTimeout(() => trigger('select', {id: row.dataset.id}), 90);
 };
 const walk = (step) => {
   const rows = [...element.querySelectorAll('.case')];
@@ -73,10 +75,11 @@ document.addEventListener('keydown', (event) => {
   if (!element.isConnected || !element.offsetParent) return;
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const on = event.target, typing = 'input, textarea, select, [contenteditable="true"]';
-  if (on.closest(typing) || on.closest('[role="tab"], [role="listbox"]')) return;
-  const inside = element.contains(on);
-  const steps = {j: 1, k: -1, ArrowRight: 1, ArrowLeft: -1};
-  if (inside) Object.assign(steps, {ArrowDown: 1, ArrowUp: -1});
+  if (on.closest(typing)) return;
+  const steps = {j: 1, k: -1};
+  if (!on.closest('[role="tab"], [role="listbox"], [role="radiogroup"]'))
+    Object.assign(steps, {ArrowRight: 1, ArrowLeft: -1});
+  if (element.contains(on)) Object.assign(steps, {ArrowDown: 1, ArrowUp: -1});
   if (!(event.key in steps)) return;
   event.preventDefault();
   walk(steps[event.key]);

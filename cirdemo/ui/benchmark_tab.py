@@ -84,6 +84,7 @@ def _failures(
     """Facets, words, rows: each leads to a list and to one query of it."""
     asked = [*chosen, tab.look]
     last: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
+    every: dict[str, Any] = {"trigger_mode": "multiple", **QUIET}  # each click has its own data
     gr.on(
         [tab.tabs["failures"].select, tab.evaluation.change],
         handlers.browse,
@@ -91,7 +92,7 @@ def _failures(
         tab.browser,
         **QUIET,
     )
-    tab.facets.select(handlers.filter, asked, tab.browser, **QUIET)
+    tab.facets.select(handlers.filter, asked, tab.browser, **every)
     tab.words.change(handlers.words, [*asked, tab.words], tab.browser, **last)
-    tab.rows.select(handlers.pick, asked, [tab.rows, tab.detail, tab.look], **last)
+    tab.rows.select(handlers.pick, asked, [tab.rows, tab.detail, tab.look], **every)
     tab.search.click(handlers.open_in_search, asked, context.view, **QUIET)

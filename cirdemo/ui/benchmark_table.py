@@ -15,8 +15,8 @@ PROTOCOLS = {
     "reference-kept": "the reference image may be among the results",
 }
 SPLITS = {
-    "val": "validation queries: for choosing and tuning",
-    "test": "test queries: for reporting, not for choosing",
+    "val": "for choosing and tuning",
+    "test": "for reporting, not for choosing",
 }
 
 
@@ -192,7 +192,6 @@ def header(opened: Opened, origin: str) -> str:
     made = report.get("made") or {}
     protocol = str(report["protocol"])
     facts = [
-        ("queries", str(report["queries"]), SPLITS.get(str(report["split"]), "")),
         ("split", str(report["split"]), SPLITS.get(str(report["split"]), "")),
         ("pictures", str(report.get("gallery", "?")), "searched for every query"),
         ("protocol", protocol, PROTOCOLS.get(protocol, "")),
@@ -202,7 +201,7 @@ def header(opened: Opened, origin: str) -> str:
         f"<div><dt>{esc(name)}</dt><dd>{esc(value)}"
         + (f"<small>{esc(says)}</small>" if says else "")
         + "</dd></div>"
-        for name, value, says in facts[1:]
+        for name, value, says in facts
     )
     notes = []
     if opened.partial:

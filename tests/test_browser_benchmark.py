@@ -1,0 +1,119 @@
+"""The Benchmark tab in a real browser: read the table, walk through failures, turn the dials."""
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def bench(page):
+    page.get_by_role("tab", name="Benchmark", exact=True).click()
+    page.locator("#bench-table table").wait_for()
+    return page
+
+
+def part(page, name):
+    page.locator("#bench-pages").get_by_role("tab", name=name, exact=True).click()
+
+
+def with_rows(page):
+    """Open a stored evaluation whose rows are kept."""
+    page.locator("#bench-evaluation input").click()
+    page.get_by_role("option", name="wardrobe · test").click()
+    page.locator("#bench-header strong", has_text="wardrobe").wait_for()
+
+
+def test_a_column_head_explains_and_sorts(bench):
+    head = bench.locator("#bench-table th button", has_text="R@10")
+    head.focus()
+    assert "among the first 10" in bench.locator("#bench-table .says").inner_text()
+    bench.keyboard.press("Enter")
+    values = [
+        float(row.locator("td").nth(2).get_attribute("data-v") or "-1")
+        for row in bench.locator("#bench-table tbody tr").all()
+    ]
+    assert values == sorted(values, reverse=True)
+    assert head.locator("xpath=..").get_attribute("aria-sort") == "descending"
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "zip"])
+def test_files_come_down(bench, kind):
+    with bench.expect_download() as waited:
+        bench.locator(f"#bench-get-{kind}").click()
+    assert waited.value.suggested_filename == f"fables-test.{kind}"
+
+
+def test_a_figure_is_drawn_and_saved(bench):
+    part(bench, "Figures")
+    bench.locator("#bench-plot img").wait_for()
+    bench.get_by_label("Kinds", exact=True).click()
+    bench.locator("#bench-plot img[alt^='Kinds']").wait_for()
+    with bench.expect_download() as waited:
+        bench.locator("#bench-get-svg").click()
+    assert waited.value.suggested_filename == "fables-test-kinds.svg"
+
+
+def test_failures_are_walked_by_key_and_open_in_search(bench):
+    with_rows(bench)
+    part(bench, "Failures")
+    place = bench.locator("#bench-detail header small")
+    bench.locator("#bench-detail header small", has_text="1 of").first.wait_for()
+    bench.keyboard.press("j")
+    bench.locator("#bench-detail header small", has_text="2 of").wait_for()
+    bench.get_by_role("button", name="‹ previous").click()
+    bench.locator("#bench-detail header small", has_text="1 of").wait_for()
+    chip = bench.locator("#bench-facets .facet", has_text="judge wrong")
+    count = chip.locator("b").inner_text()
+    chip.click()
+    bench.locator("#bench-detail header small", has_text=f"1 of {count}").wait_for()
+    before = place.inner_text()
+    bench.get_by_label("Search the queries").type("jjkk")  # typing walks nowhere
+    assert place.inner_text().split(" ·")[0] in (before.split(" ·")[0], "")
+    bench.get_by_label("Search the queries").fill("")
+    bench.locator("#bench-detail header small", has_text=f"1 of {count}").wait_for()
+    text = bench.locator("#bench-detail h2").inner_text().strip("“”")
+    bench.get_by_role("button", name="Open in Search").click()
+    bench.wait_for_function(
+        "(text) => [...document.querySelectorAll('#modification textarea')]"
+        ".some((box) => box.value.trim() === text)",
+        arg=text,
+        timeout=60_000,
+    )
+
+
+def test_the_threshold_moves_precision_and_recall(bench):
+    with_rows(bench)
+    part(bench, "Calibration")
+    verdict = bench.locator("#bench-judge .trio")
+    verdict.wait_for()
+    before = verdict.inner_text()
+    box = bench.locator("#bench-threshold input[type=number]")
+    box.fill("0.9")
+    box.press("Tab")
+    bench.wait_for_function(
+        "(old) => document.querySelector('#bench-judge .trio').innerText !== old", arg=before
+    )
+    assert "From P(Yes) 0.90 on" in bench.locator("#bench-judge").inner_text()
+    assert "reference-excluded" in bench.locator("#bench-judge .protocol").inner_text()
+
+
+def test_a_small_run_opens_as_an_evaluation(bench):
+    part(bench, "Run")
+    for name in ("setr", "cot", "union", "image"):
+        bench.locator("#bench-methods").get_by_label(name, exact=True).uncheck()
+    box = bench.locator("#bench-limit input")
+    box.fill("6")
+    box.press("Tab")
+    bench.locator("#bench-start").click()
+    bench.locator("#bench-header", has_text="of this session").wait_for(timeout=90_000)
+    assert "6 queries of fables, split val" in bench.locator("#bench-table caption").inner_text()
+
+
+@pytest.mark.parametrize("width", [1440, 1024, 390])
+def test_no_page_scrolls_sideways(bench, width):
+    bench.set_viewport_size({"width": width, "height": 844})
+    with_rows(bench)
+    for name in ("Table", "Figures", "Failures", "Calibration", "Run"):
+        part(bench, name)
+        bench.wait_for_timeout(700)
+        assert bench.evaluate("document.documentElement.scrollWidth") <= width, name
