@@ -44,20 +44,14 @@ class Line:
 
 
 def methods(engine: Engine) -> dict[str, str | None]:
-    """Every method in the order it is run, cheap ones first, with why it cannot run or None."""
-    table = engine.methods()
-    judge = table.pop(SETR, "There is no judge.")
-    late = [name for name in table if name in engine.parts.fusions and _is_dear(engine, name)]
-    order = [name for name in table if name not in late] + late
-    found: dict[str, str | None] = {name: table[name] for name in order}
-    if BASE in found:
-        found |= {SETR: judge, FUSED: judge}
-    return found
+    """Every method in the order it is run, with why it cannot run or None; loads nothing.
 
-
-def _is_dear(engine: Engine, fusion: str) -> bool:
-    """Whether a fusion waits for a method that reasons, which is done on its own first."""
-    return "cot" in coarse.composers_of(engine.parts, fusion)
+    Fusions come behind what they fuse and the judge comes last: dear ones let cheap ones pass.
+    """
+    table = dict(engine.methods())
+    if SETR in table:
+        table[SETR] = table[FUSED] = table.pop(SETR)
+    return table
 
 
 def line_up(

@@ -48,7 +48,7 @@ def test_what_methods_share_is_done_once_and_on_everyones_bill():
 
 def test_cheap_methods_come_before_those_that_reason():
     order = list(methods(fake_engine()))
-    assert order.index("product") < order.index("rrf") and order[-2:] == ["setr", FUSED]
+    assert order.index("cot") < order.index("rrf") and order[-2:] == ["setr", FUSED]
 
 
 def test_a_method_that_cannot_run_says_why_and_stops_no_other():
