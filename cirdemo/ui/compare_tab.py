@@ -9,7 +9,7 @@ import gradio as gr
 
 from cirdemo.ui.compare import duel, lab, lineup, query
 from cirdemo.ui.context import Context
-from cirdemo.ui.wiring import QUIET
+from cirdemo.ui.wiring import QUIET, guarded
 
 VIEWS = [("All methods", "methods"), ("A against B", "ab"), ("What if", "lab")]
 
@@ -39,6 +39,17 @@ class CompareHandlers:
     def lab(self) -> lab.LabHandlers:
         """Other texts for one picture."""
         return lab.LabHandlers(self.context, self.query)
+
+    @guarded
+    def move(self, gallery: str, reference_id: str) -> tuple[Any, ...]:
+        """Another gallery: another query, and nothing has run; unless a query brought it along."""
+        filled = self.query.change_gallery(gallery, reference_id)
+        if filled is None:
+            listed = self.query.listed(gallery)
+            return (listed, *(gr.skip() for _ in range(9 + len(self.lineup.blank()))))
+        *_, words, _card = filled
+        forgotten = self.lab.unpinned(filled[2], words, gallery)
+        return (*filled, *forgotten, *self.lineup.blank())
 
     @staticmethod
     def turn(name: str) -> tuple[Any, ...]:
@@ -96,9 +107,6 @@ def listen(tab: CompareTab, handlers: CompareHandlers, context: Context) -> None
     tab.turn.change(handlers.turn, tab.turn, list(tab.shells), queue=False, **QUIET)
     taken = bar.queries.input(ask.take, [bar.queries, context.gallery], filled, **QUIET)
     chance = bar.random.click(ask.surprise, context.gallery, [bar.queries, *filled], **QUIET)
-    moved = context.gallery.change(
-        ask.change_gallery, [context.gallery, bar.reference_id], [bar.queries, *filled], **QUIET
-    )
     typed = gr.on(
         [bar.reference_id.submit, bar.reference_id.blur, bar.text.submit, bar.text.blur],
         ask.show,
@@ -110,7 +118,13 @@ def listen(tab: CompareTab, handlers: CompareHandlers, context: Context) -> None
     shown = opened.success(lambda: "methods", None, tab.turn, queue=False, **QUIET)
     asked = [bar.reference_id, bar.text, context.gallery]
     forgotten = [tab.lab.pinned, tab.lab.pin, tab.lab.state, tab.lab.head, tab.lab.told]
-    for event in (taken, chance, moved, opened):
+    context.gallery.change(
+        handlers.move,
+        [context.gallery, bar.reference_id],
+        [bar.queries, *filled, *forgotten, *tab.lineup.page],
+        **QUIET,
+    )
+    for event in (taken, chance, opened):
         event.success(handlers.lab.unpinned, asked, forgotten, **QUIET)
         event.success(handlers.lineup.blank, None, tab.lineup.page, **QUIET)
     typed.success(handlers.lab.show, [tab.lab.pinned, *asked], tab.lab.pin, queue=False, **QUIET)

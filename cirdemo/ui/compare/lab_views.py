@@ -79,7 +79,8 @@ def told(outcomes: Sequence[Outcome], pictures: Pictures, count: int, *, done: b
         if rest
         else ""
     )
-    return f'<div class="lab">{_start(original, count)}{_words(outcomes, count)}{_sum(outcomes)}{body}</div>'
+    head = _start(original, count) + _words(outcomes, count) + _sum(outcomes)
+    return f'<div class="lab">{head}{body}</div>'
 
 
 def _start(original: Outcome, count: int) -> str:
@@ -205,7 +206,8 @@ def _arrow(before: int, after: int, count: int, kind: str) -> str:
     return (
         f'<svg class="arrow {kind}" viewBox="0 0 {WIDE} 18" role="img" aria-label="from rank '
         f'{before} to {after}"><path class="tick" d="{ticks}"/>'
-        f'<path class="run" d="M{x:.1f} 9H{y:.1f}"/>{tip}<circle cx="{x:.1f}" cy="9" r="3.6"/></svg>'
+        f'<path class="run" d="M{x:.1f} 9H{y:.1f}"/>{tip}'
+        f'<circle cx="{x:.1f}" cy="9" r="3.6"/></svg>'
     )
 
 

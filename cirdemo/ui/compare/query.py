@@ -20,7 +20,6 @@ from cirdemo.ui.view import View
 from cirdemo.ui.wiring import PLAIN, guarded
 
 TARGETS = 4  # pictures of known targets in the bar
-SKIP = gr.skip()
 
 
 @dataclass(frozen=True)
@@ -164,14 +163,16 @@ class QueryHandlers:
         t = random.choice(queries)
         return (t.query_id, *self._filled(gallery, t.reference_id, t.modification))
 
-    @guarded
-    def change_gallery(self, gallery: str, reference_id: str) -> Any:
-        """Another gallery: its queries, and one of them unless the reference is there too."""
-        queries = choices(self.context.library.queries(gallery))
-        listed = gr.update(choices=queries, value=None, interactive=bool(queries))
+    def change_gallery(self, gallery: str, reference_id: str) -> tuple[Any, ...] | None:
+        """Another gallery: its queries and one of them, or None if the reference is there too."""
         if reference_id and reference_id in self.context.library.shelf(gallery).gallery.ids:
-            return (listed, SKIP, SKIP, SKIP, SKIP)
-        return (listed, *self._filled(gallery, *self.first(gallery)))
+            return None
+        return (self.listed(gallery), *self._filled(gallery, *self.first(gallery)))
+
+    def listed(self, gallery: str) -> Any:
+        """The list of a gallery's benchmark queries."""
+        queries = choices(self.context.library.queries(gallery))
+        return gr.update(choices=queries, value=None, interactive=bool(queries))
 
     @guarded
     def open(self, address: str) -> Any:
