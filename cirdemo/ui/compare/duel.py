@@ -95,7 +95,8 @@ class DuelHandlers:
     def stopped(self, state: dict[str, Any] | None, show: str) -> tuple[Any, ...]:
         """The run was stopped: what is there stays, with all of its matches."""
         done = len(state["rows"]) if state else 0
-        said = f"Stopped after {done} queries; they stand." if done else "Stopped."
+        some = "1 query; it stands" if done == 1 else f"{done} queries; they stand"
+        said = f"Stopped after {some}." if done else "Stopped."
         return (*self.finish(), views.header(said), self.filtered(state, show))
 
     @guarded

@@ -66,14 +66,14 @@ def board(rows: Sequence[Row], about: Mapping[str, str]) -> str:
         return waiting()
     found = compare(rows)
     return (
-        f'<div class="score">{_sides(about)}{_tally(found)}{_table(found)}'
+        f'<div class="duel"><div class="result">{_sides(about)}{_tally(found)}{_table(found)}'
         f'<p class="verdict">{esc(verdict(found))}</p>'
         f'<p class="fine">{found["queries"]} queries of {esc(about["dataset"])}, split '
         f"{esc(about['split'])}, protocol reference-excluded. Intervals: 95 % of 2,000 resamples "
         "of the queries, both settings on the same ones. McNemar: exact, two-sided.</p>"
         f"<code>{esc(about['command'])}</code></div>"
         f"<figure class='plot'>{plot(rows)}<figcaption>Rank of the best target: A across, B "
-        "upwards, both logarithmic. ▲ under the line: A is better.</figcaption></figure>"
+        "upwards, both logarithmic. ▲ above the line: A is better.</figcaption></figure></div>"
     )
 
 

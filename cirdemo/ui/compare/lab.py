@@ -87,7 +87,8 @@ class LabHandlers:
         outcomes, gallery = state
         shelf = self.context.library.shelf(gallery)
         body = views.told(outcomes, shelf, len(shelf.gallery.ids), done=True)
-        said = f"Stopped after {len(outcomes)} texts; they stand."
+        some = "1 text; it stands" if len(outcomes) == 1 else f"{len(outcomes)} texts; they stand"
+        said = f"Stopped after {some}."
         return (*self.finish(), views.header(said), body)
 
     @guarded

@@ -11,7 +11,7 @@ from cirdemo.ui import cards
 from cirdemo.ui.cards import Marks, Pictures, esc
 
 SHOWN = 8  # pictures of a list
-RANKS = 4  # ranks of targets told in words
+RANKS = 3  # ranks of targets told in words
 TITLE = "Every method on this query"
 LEAD = (
     "Each method turns the reference and the text into a list of the whole gallery. A dot is the "

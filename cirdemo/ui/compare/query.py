@@ -132,7 +132,7 @@ class QueryHandlers:
         return (
             f'<div class="asked"><figure><img src="{esc(src)}" alt="Reference image: {esc(alt)}" '
             f'title="{esc(alt)}" width="84" height="84"><figcaption>reference</figcaption></figure>'
-            f'<span class="arrow" aria-hidden="true">＋</span><blockquote>{esc(text or "…")}'
+            f'<span class="arrow" aria-hidden="true">+</span><blockquote>{esc(text or "…")}'
             f'</blockquote><span class="arrow" aria-hidden="true">→</span>{told}</div>'
         )
 
@@ -212,8 +212,7 @@ def render(handlers: QueryHandlers, gallery: str) -> QueryBar:
                 queries = gr.Dropdown(
                     choices(handlers.context.library.queries(gallery)),
                     value=None,
-                    label="Benchmark query",
-                    info="of the val split; type to find one",
+                    label="Benchmark query (val): type to find one",
                     elem_id="compare-queries",
                     min_width=140,
                     scale=4,
