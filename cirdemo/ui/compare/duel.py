@@ -247,7 +247,7 @@ def listen(tab: DuelTab, handlers: DuelHandlers, context: Context) -> None:
         )
     begun = tab.run.click(handlers.begin, None, [*buttons, *page], queue=False, **QUIET)
     values = [*tab.a.values, *tab.b.values, tab.count, tab.show, context.gallery]
-    run = begun.then(handlers.search, values, page, **MODEL, **QUIET)
+    run = begun.then(handlers.search, values, page, api_name="duel", **MODEL, **QUIET)
     for over in (run.success, run.failure):
         over(handlers.finish, None, buttons, queue=False, **QUIET)
     halted = tab.stop.click(None, None, None, cancels=[run], queue=False, **QUIET)

@@ -162,7 +162,7 @@ def plot(rows: Sequence[Row]) -> str:
         f'<svg viewBox="0 0 {SIDE} {SIDE}" role="img" aria-label="Rank under A against rank under '
         f'B, {len(rows)} queries">{lines}<path class="even" d="M{EDGE} {base}L{SIDE - 12} 12"/>'
         f'{points}<text class="name" x="{SIDE - 12}" y="{SIDE - 3}" text-anchor="end">rank under A'
-        f'</text><text class="name" x="10" y="10">rank under B</text></svg>'
+        f'</text><text class="name" x="{EDGE}" y="7">rank under B</text></svg>'
     )
 
 

@@ -227,7 +227,7 @@ def listen(tab: LabTab, handlers: LabHandlers, bar: QueryBar, context: Context) 
     tab.pinned.change(handlers.show, [tab.pinned, *query], tab.pin, queue=False, **QUIET)
     begun = tab.run.click(handlers.begin, None, [*buttons, *page], queue=False, **QUIET)
     values = [*bar.asked, tab.pinned, tab.kinds, tab.mode, tab.own, context.gallery]
-    run = begun.then(handlers.search, values, page, **MODEL, **QUIET)
+    run = begun.then(handlers.search, values, page, api_name="what_if", **MODEL, **QUIET)
     for over in (run.success, run.failure):
         over(handlers.finish, None, buttons, queue=False, **QUIET)
     halted = tab.stop.click(None, None, None, cancels=[run], queue=False, **QUIET)

@@ -175,7 +175,14 @@ def run_after(
     begun = after.success(
         handlers.begin, None, [tab.run, tab.stop, *tab.page], queue=False, **QUIET
     )
-    run = begun.then(handlers.search, [*bar.asked, context.gallery], tab.page, **MODEL, **QUIET)
+    run = begun.then(
+        handlers.search,
+        [*bar.asked, context.gallery],
+        tab.page,
+        api_name="line_up",
+        **MODEL,
+        **QUIET,
+    )
     for over in (run.success, run.failure):
         over(handlers.finish, None, [tab.run, tab.stop], queue=False, **QUIET)
     return run
