@@ -73,6 +73,11 @@ class Reasoner:
             else:
                 yield parse_rationale(text), vector
 
+    def certainty(self, query: Query, answer: str) -> list[tuple[int, int, float]]:
+        """Of a whole rationale: where each token begins and ends, and its probability there."""
+        turn: list[Image.Image | str] = [query.reference, reason_prompt(query.modification)]
+        return self.mllm.certainty(turn, answer, adapter="cot")
+
     def embed_many(self, queries: Sequence[Query]) -> np.ndarray:
         """Query vectors (Q, D) of a batch, read off at once with no rationale."""
         turns: list[list[Image.Image | str]] = [

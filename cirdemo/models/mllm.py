@@ -221,8 +221,14 @@ class VisionLanguageModel:
         return rationales.stream(self, turn, adapter, said, write=write)
 
     def embed(self, turns: Sequence[Sequence[Part]], *, adapter: str = "cot") -> np.ndarray:
-        """The state at an `<emb>` put where the answer would begin, projected: (N, D), unit norm."""
+        """The states at an `<emb>` put where the answer would begin: (N, D), unit norm."""
         return rationales.embed(self, turns, adapter)
+
+    def certainty(
+        self, turn: Sequence[Part], answer: str, *, adapter: str | None = None
+    ) -> list[tuple[int, int, float]]:
+        """Where each token of an answer begins and ends in it, and its probability."""
+        return rationales.certainty(self, turn, answer, adapter)
 
     # --- the rest --------------------------------------------------------------------------
 

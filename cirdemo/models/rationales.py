@@ -107,14 +107,7 @@ def stream(
         inputs = model.inputs([turn])
         told = model.processor.tokenizer(said, add_special_tokens=False)["input_ids"]
         more = torch.tensor([told], dtype=torch.long)  # (1, S)
-        asked = {
-            "input_ids": torch.cat([inputs["input_ids"], more], 1),
-            "mm_token_type_ids": torch.cat(
-                [inputs["mm_token_type_ids"], torch.zeros_like(more)], 1
-            ),
-            "attention_mask": torch.cat([inputs["attention_mask"], torch.ones_like(more)], 1),
-            "image_grid_thw": inputs["image_grid_thw"],
-        }
+        asked = _behind(inputs, more)
         ids, positions = asked["input_ids"], model.positions(asked)
         images = [part for part in turn if not isinstance(part, str)]
         cache = model.cache()
@@ -138,6 +131,34 @@ def stream(
     with model.using(adapter), torch.inference_mode():
         state = _next(model, emb, at, cache)
     yield model.text(written), _projected(model, adapter, state)[0]
+
+
+def certainty(
+    model: VisionLanguageModel, turn: Sequence[Part], answer: str, adapter: str | None
+) -> list[tuple[int, int, float]]:
+    """See `VisionLanguageModel.certainty`; one pass, whoever wrote the answer."""
+    with model.using(adapter), torch.inference_mode():
+        inputs = model.inputs([turn])
+        told = model.processor.tokenizer(
+            answer, add_special_tokens=False, return_offsets_mapping=True
+        )
+        more = torch.tensor([told["input_ids"]], dtype=torch.long)  # (1, S)
+        asked = _behind(inputs, more)
+        images = [part for part in turn if not isinstance(part, str)]
+        states = model.states(asked["input_ids"], model.positions(asked), model.cache(), images)
+        start, count = inputs["input_ids"].shape[1], more.shape[1]
+        before = states[0, start - 1 : start + count - 1]  # (S, hidden)
+        chances = model.core().lm_head(before).float().softmax(-1)  # (S, vocabulary)
+        found = chances.gather(1, more[0][:, None])[:, 0].tolist()
+    return [(a, b, p) for (a, b), p in zip(told["offset_mapping"], found, strict=True)]
+
+
+def _behind(inputs: dict[str, Tensor], more: Tensor) -> dict[str, Tensor]:
+    """A turn's inputs with the beginning of its answer (1, S) put behind."""
+    plain, there = torch.zeros_like(more), torch.ones_like(more)
+    added = {"input_ids": more, "mm_token_type_ids": plain, "attention_mask": there}
+    joined = {key: torch.cat([inputs[key], value], 1) for key, value in added.items()}
+    return joined | {"image_grid_thw": inputs["image_grid_thw"]}
 
 
 def continuation(

@@ -24,6 +24,9 @@ class Reasons(Protocol):
     ) -> Iterator[tuple[Rationale, np.ndarray | None]]:
         """The rationale as it is written, at last with the vector (D,)."""
 
+    def certainty(self, query: Query, answer: str) -> list[tuple[int, int, float]]:
+        """Where each token of an answer begins and ends, and its probability."""
+
     def embed_many(self, queries: Sequence[Query]) -> np.ndarray:
         """The vectors (Q, D) without a rationale."""
 
@@ -64,6 +67,10 @@ class CotComposer:
         """
         for rationale, vector in self._reasoner.stream(query, given):
             yield rationale if vector is None else self._composed((rationale, vector))
+
+    def certainty(self, query: Query, answer: str) -> list[tuple[int, int, float]]:
+        """Of a rationale as one text: where each token begins and ends, and its probability."""
+        return self._reasoner.certainty(query, answer)
 
     def compose_many(self, queries: Sequence[Query]) -> list[Composed]:
         """The same in one batch, where the reasoner can."""
