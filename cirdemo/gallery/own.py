@@ -152,6 +152,16 @@ class Home:
             near=tuple((a, b, d) for a, b, d in near),
         )
 
+    def summary(self) -> dict[str, Any] | None:
+        """Count and date of the build in force, for a list; not verified. None where none is."""
+        with contextlib.suppress(CirError, OSError, ValueError, KeyError, TypeError):
+            now = self.current()
+            if now is not None:
+                path = self.folder / "builds" / now["build"] / "manifest.json"
+                found = json.loads(path.read_bytes())
+                return {"count": int(found["count"]), "built": str(found["built"])}
+        return None
+
     def usable(self) -> list[Build]:
         """Every build that is whole, the newest first: vectors in them need no second encoding."""
         found = []

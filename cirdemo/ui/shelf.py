@@ -84,8 +84,8 @@ class Library:
 
     def shelf(self, name: str) -> Shelf:
         """A gallery; its thumbnail folder, and nothing else, is served from then on."""
-        if name not in self._shelves:
-            gallery = self.engine.gallery(name)
+        gallery = self.engine.gallery(name)  # another one once it has been built anew
+        if name not in self._shelves or self._shelves[name].gallery is not gallery:
             if len(gallery.ids):
                 gr.set_static_paths(Path(gallery.thumbnail(gallery.ids[0])).parent)
             self._shelves[name] = Shelf(gallery)

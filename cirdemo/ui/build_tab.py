@@ -1,0 +1,353 @@
+"""The part of the Gallery tab that builds: an upload, a folder or a benchmark becomes a gallery."""
+
+from __future__ import annotations
+
+import functools
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from cirdemo.archives import LOCAL, PUBLIC
+from cirdemo.data import benchmarks, folder
+from cirdemo.data.folder import Pictures
+from cirdemo.gallery.own import VISITOR
+from cirdemo.types import BadInput, CirError
+from cirdemo.ui import build_views
+from cirdemo.ui.context import Context
+from cirdemo.ui.jobs import Job, Jobs
+from cirdemo.ui.wiring import PLAIN, QUIET, guarded
+
+UPLOAD, FOLDER, DATASET = "Upload", "Folder on this machine", "Benchmark on this machine"
+TICK = 0.4  # seconds between two looks at a build
+WATCH: dict[str, Any] = {"concurrency_id": "watch", "concurrency_limit": 8}  # waits, works not
+SURE = """
+element.addEventListener('click', (event) => {
+  const hit = event.target.closest('[data-action]');
+  if (!hit || hit.disabled) return;
+  const ask = `Delete gallery “${hit.dataset.id}”? Your own picture files stay where they are.`;
+  if (hit.dataset.action === 'delete' && !confirm(ask)) return;
+  trigger('select', {...hit.dataset});
+});
+"""
+NOBODY = "The gallery that this visit built is deleted an hour after."
+
+
+@dataclass(frozen=True)
+class BuildHandlers:
+    """What the Gallery tab does to build; one set of jobs for the whole process."""
+
+    context: Context
+    jobs: Jobs = field(default_factory=Jobs)
+
+    # --- starting --------------------------------------------------------------------------
+
+    @guarded
+    def start(
+        self,
+        source: str,
+        files: Sequence[str] | None,
+        path: str,
+        kind: str,
+        name: str,
+        add: bool,
+        caption: bool,
+        visitor: str,
+    ) -> tuple[str, str]:
+        """Begin a build; returns its name and the visitor's own name, in public mode.
+
+        Raises:
+            gr.Error: The form is not whole, or the name is taken.
+        """
+        if self.context.public:  # whatever the form says: strangers upload, and nothing else
+            self.context.engine.own().expire()
+            visitor = visitor or VISITOR + secrets.token_hex(16)
+            self._begin(visitor, folder.uploaded(files or (), PUBLIC), False, caption)
+            return visitor, visitor
+        name = (name or "").strip()
+        if name.startswith(VISITOR):
+            raise BadInput(f"Names that begin with {VISITOR!r} are taken. Choose another.")
+        if source == UPLOAD:
+            pictures = folder.uploaded(files or (), LOCAL)
+        elif not (path or "").strip():
+            raise BadInput("Write the path of the folder, as this machine knows it.")
+        elif source == FOLDER:
+            pictures = folder.pictures_at(path.strip())
+        else:
+            pictures = benchmark_pictures(path.strip(), kind)
+        self._begin(name, pictures, add, caption)
+        return name, visitor
+
+    def _begin(self, name: str, pictures: Pictures, add: bool, caption: bool) -> None:
+        engine = self.context.engine
+        self.jobs.begin(
+            Job(
+                name=name,
+                steps=functools.partial(engine.index, name, pictures, add=add),
+                captions=functools.partial(engine.caption, name) if caption else None,
+                needs_watcher=self.context.public,
+            )
+        )
+
+    @guarded
+    def act(self, gallery: str, event: gr.EventData) -> tuple[Any, ...]:
+        """A click in the list of galleries: job, gallery, list."""
+        action, name = str(event._data.get("action")), str(event._data.get("id", ""))
+        own, skip = self.context.engine.own(), gr.skip()
+        if self.context.public:
+            raise BadInput("Galleries of this place cannot be changed by visitors.")
+        if action == "open":
+            return "", gr.update(choices=self.choices(), value=name), skip
+        if action == "delete":
+            own.delete(name)
+            choices = self.choices()
+            left = gallery if gallery in [c[1] for c in choices] else choices[0][1]
+            return "", gr.update(choices=choices, value=left), self.mine()
+        if action in ("update", "resume"):
+            self._begin(name, again(own.home(name).about()), False, False)
+            return name, skip, skip
+        raise BadInput("There is nothing to do there.")
+
+    def stop(self, name: str) -> None:
+        """Stop a build after the batch it is at."""
+        job = self.jobs.get(name)
+        if job is not None:
+            job.stop()
+
+    # --- watching --------------------------------------------------------------------------
+
+    def watch(self, name: str) -> Iterator[tuple[Any, ...]]:
+        """Panel, list, gallery, Build and Stop while a build goes on, and when it is over."""
+        job = self.jobs.get(name) if name else None
+        skip = gr.skip()
+        if job is None:
+            return
+        while job.running:
+            job.seen = time.monotonic()
+            panel = build_views.moving(build_views.title(name), job.step)
+            busy = gr.update(interactive=False), gr.update(interactive=True)
+            yield (panel, skip, skip, *busy)
+            job.wait(TICK)
+        free = gr.update(interactive=True), gr.update(interactive=False)
+        if job.report is None:
+            panel = build_views.halted(build_views.title(name), job.step, job.error)
+            yield (panel, self.mine(), skip, *free)
+            return
+        try:
+            shelf = self.context.library.shelf(name)
+        except CirError as fault:
+            yield (build_views.halted(name, job.step, str(fault)), self.mine(), skip, *free)
+            return
+        note = " ".join(filter(None, (job.note, NOBODY if self.context.public else "")))
+        panel = build_views.finished(job.report, shelf, note=note)
+        chosen = gr.update(choices=self.choices(name), value=name)
+        yield (panel, self.mine(), chosen, *free)
+
+    def arrive(self) -> Iterator[tuple[Any, ...]]:
+        """A page was opened: its list of galleries as they are now, and a build that goes on."""
+        skip = gr.skip()
+        yield (skip, self.mine(), gr.update(choices=self.choices()), skip, skip)
+        job = None if self.context.public else self.jobs.running()
+        if job is not None:
+            yield from self.watch(job.name)
+
+    def running_name(self) -> str:
+        """The build that a page just opened should be able to stop."""
+        job = None if self.context.public else self.jobs.running()
+        return job.name if job is not None else ""
+
+    # --- lists -----------------------------------------------------------------------------
+
+    def choices(self, mine: str = "") -> list[tuple[str, str]]:
+        """Galleries for the choice at the top of the page, a visitor's own one included."""
+        names = list(self.context.engine.galleries())
+        extra = [mine] if mine and mine not in names else []
+        return [(n.capitalize(), n) for n in names] + [(build_views.title(n), n) for n in extra]
+
+    def mine(self) -> str:
+        """The user's galleries; nothing in public mode."""
+        if self.context.public:
+            return ""
+        try:
+            own = self.context.engine.own()
+        except (CirError, AttributeError):
+            return ""
+        waiting = set(own.unfinished())
+        rows = []
+        for name in sorted({*own.names(), *waiting}):
+            home = own.home(name)
+            rows.append(_row(name, home.summary(), home.about(), resume=name in waiting))
+        return build_views.galleries(rows)
+
+
+def _row(
+    name: str, summary: Mapping[str, Any] | None, about: Mapping[str, Any], *, resume: bool
+) -> dict[str, Any]:
+    """A line of the list of galleries."""
+    kind = str(about.get("kind", ""))
+    there = kind in ("folder", "zip", "benchmark") and Path(str(about.get("path", ""))).exists()
+    place = {
+        "folder": f"folder {about.get('path')}",
+        "zip": f"archive {about.get('path')}",
+        "benchmark": f"{about.get('name')} in {about.get('path')}",
+    }.get(kind, "uploads")
+    acts = [("open", "Open")] if summary else []
+    if there:
+        acts.append(("resume", "Resume") if resume else ("update", "Update"))
+    said = f"{summary['count']:,} pictures, {summary['built']}, from {place}" if summary else place
+    if resume and not there:
+        said += "; choose the same files again to go on"
+    return {"name": name, "says": said, "acts": [*acts, ("delete", "Delete")], "whole": not resume}
+
+
+def benchmark_pictures(path: str, kind: str) -> Pictures:
+    """The pictures of a benchmark folder, its val split.
+
+    Raises:
+        CirError: It holds no such benchmark.
+    """
+    read = benchmarks.read_all(path, None if kind == "auto" else kind, missing="keep")
+    files: dict[str, Path | None] = {}
+    for one in read:
+        files |= one.files()
+    return folder.listed(" and ".join(one.name for one in read), Path(path), files)
+
+
+def again(about: Mapping[str, Any]) -> Pictures:
+    """The source of a build, from what it noted.
+
+    Raises:
+        BadInput: It was an upload, or is gone.
+    """
+    kind, path = about.get("kind"), str(about.get("path", ""))
+    if kind in ("folder", "zip"):
+        return folder.pictures_at(path)
+    if kind == "benchmark":
+        return benchmark_pictures(path, "auto")
+    raise BadInput("Its pictures were uploaded. Choose the same files again and press Build.")
+
+
+# --- components ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class BuildTab:
+    """The components of the building part."""
+
+    source: gr.Radio
+    files: gr.File
+    path: gr.Textbox
+    kind: gr.Dropdown
+    name: gr.Textbox
+    add: gr.Checkbox
+    caption: gr.Checkbox
+    build: gr.Button
+    stop: gr.Button
+    mine: gr.HTML
+    panel: gr.HTML
+    job: gr.State
+    visitor: gr.State
+
+
+def render(context: Context) -> BuildTab:
+    """Build the components; no event yet. In public mode what reads this machine is not there."""
+    made: dict[str, Any] = {}
+    local = not context.public
+    limit = (
+        f"At most {PUBLIC.entries:,} files; deleted after an hour, like the gallery."
+        if context.public
+        else "They are copied, scaled down and without metadata, into the gallery."
+    )
+    with gr.Row(elem_id="gal-make"):
+        with gr.Column(elem_id="gal-form", min_width=0):
+            sources = [UPLOAD, FOLDER, DATASET] if local else [UPLOAD]
+            made["source"] = gr.Radio(
+                sources, value=UPLOAD, label="Pictures from", visible=local, elem_id="gal-source"
+            )
+            made["files"] = gr.File(
+                file_count="multiple",
+                label="Pictures, or a ZIP archive",
+                height=150,
+                elem_id="gal-files",
+            )
+            gr.HTML(f'<p class="soft">{limit}</p>', elem_classes="ours", **PLAIN)
+            made["path"] = gr.Textbox(
+                label="Folder, or ZIP archive",
+                placeholder="/home/me/Pictures",
+                visible=False,
+                elem_id="gal-path",
+            )
+            made["kind"] = gr.Dropdown(
+                [("whichever is there", "auto"), "cirr", "circo", "fashioniq"],
+                value="auto",
+                label="Benchmark",
+                info="annotations as published; pictures that are absent are listed",
+                visible=False,
+                elem_id="gal-kind",
+            )
+            made["name"] = gr.Textbox(
+                label="Name of the gallery",
+                placeholder="small letters, digits, - and _",
+                max_length=40,
+                visible=local,
+                elem_id="gal-name",
+            )
+            made["add"] = gr.Checkbox(
+                False,
+                label="Keep what the gallery holds",
+                info="else files that are gone leave it",
+                visible=local,
+                elem_id="gal-add",
+            )
+            made["caption"] = gr.Checkbox(
+                False,
+                label="Have the language model caption them",
+                info="once a picture, kept, and marked as machine-written",
+                elem_id="gal-caption",
+            )
+            with gr.Row(elem_classes="pair go"):
+                made["build"] = gr.Button(
+                    "Build", variant="primary", min_width=80, elem_id="gal-start"
+                )
+                made["stop"] = gr.Button(
+                    "Stop", min_width=60, interactive=False, elem_id="gal-stop"
+                )
+            made["mine"] = gr.HTML(
+                "", js_on_load=SURE, elem_id="gal-mine", elem_classes="ours", **PLAIN
+            )
+        made["panel"] = gr.HTML(
+            build_views.idle(), elem_id="gal-panel", elem_classes="ours", **PLAIN
+        )
+    return BuildTab(**made, job=gr.State(""), visitor=gr.State(""))
+
+
+def _sources(source: str) -> tuple[Any, ...]:
+    """Which inputs a source needs: files, path, kind."""
+    return (
+        gr.update(visible=source == UPLOAD),
+        gr.update(visible=source != UPLOAD),
+        gr.update(visible=source == DATASET),
+    )
+
+
+def listen(tab: BuildTab, handlers: BuildHandlers, context: Context) -> None:
+    """Connect the components; the only place with events."""
+    watched = [tab.panel, tab.mine, context.gallery, tab.build, tab.stop]
+    form = [tab.source, tab.files, tab.path, tab.kind, tab.name, tab.add, tab.caption]
+    tab.build.click(
+        handlers.start, [*form, tab.visitor], [tab.job, tab.visitor], queue=False, **QUIET
+    ).success(handlers.watch, tab.job, watched, **WATCH, **QUIET)
+    tab.stop.click(handlers.stop, tab.job, None, queue=False, **QUIET)
+    gr.on(None, handlers.running_name, None, tab.job, queue=False, **QUIET)  # when a page opens
+    gr.on(None, handlers.arrive, None, watched, **WATCH, **QUIET)
+    if not context.public:
+        tab.source.change(
+            _sources, tab.source, [tab.files, tab.path, tab.kind], queue=False, **QUIET
+        )
+        tab.mine.select(
+            handlers.act, context.gallery, [tab.job, context.gallery, tab.mine], **QUIET
+        ).success(handlers.watch, tab.job, watched, **WATCH, **QUIET)
