@@ -56,18 +56,14 @@ class BuildHandlers:
         name: str,
         add: bool,
         caption: bool,
-        visitor: str,
-    ) -> tuple[str, str]:
-        """Begin a build; returns its name and the visitor's own name, in public mode.
+    ) -> str:
+        """Begin a build; returns its name. Not in public mode.
 
         Raises:
             gr.Error: The form is not whole, or the name is taken.
         """
-        if self.context.public:  # whatever the form says: strangers upload, and nothing else
-            self.context.engine.own().expire()
-            visitor = visitor or VISITOR + secrets.token_hex(16)
-            self._begin(visitor, folder.uploaded(files or (), PUBLIC), False, caption)
-            return visitor, visitor
+        if self.context.public:
+            raise BadInput("Visitors build from uploads only.")
         name = (name or "").strip()
         if name.startswith(VISITOR):
             raise BadInput(f"Names that begin with {VISITOR!r} are taken. Choose another.")
@@ -80,7 +76,19 @@ class BuildHandlers:
         else:
             pictures = benchmark_pictures(path.strip(), kind)
         self._begin(name, pictures, add, caption)
-        return name, visitor
+        return name
+
+    @guarded
+    def start_visit(self, files: Sequence[str] | None, caption: bool, visitor: str) -> str:
+        """Begin a visitor's build of uploads, under a name that nobody else can guess.
+
+        Raises:
+            gr.Error: There are no files, or the visitor's last build goes on.
+        """
+        self.context.engine.own().expire()
+        name = visitor or VISITOR + secrets.token_hex(16)
+        self._begin(name, folder.uploaded(files or (), PUBLIC), False, caption)
+        return name
 
     def _begin(self, name: str, pictures: Pictures, add: bool, caption: bool) -> None:
         engine = self.context.engine
@@ -238,19 +246,18 @@ def again(about: Mapping[str, Any]) -> Pictures:
 class BuildTab:
     """The components of the building part."""
 
-    source: gr.Radio
     files: gr.File
-    path: gr.Textbox
-    kind: gr.Dropdown
-    name: gr.Textbox
-    add: gr.Checkbox
     caption: gr.Checkbox
     build: gr.Button
     stop: gr.Button
     mine: gr.HTML
     panel: gr.HTML
-    job: gr.State
-    visitor: gr.State
+    job: gr.State  # the build that this page watches; a visitor's only one
+    source: gr.Radio | None = None  # from here on: not in public mode
+    path: gr.Textbox | None = None
+    kind: gr.Dropdown | None = None
+    name: gr.Textbox | None = None
+    add: gr.Checkbox | None = None
 
 
 def render(context: Context) -> BuildTab:
@@ -264,10 +271,13 @@ def render(context: Context) -> BuildTab:
     )
     with gr.Row(elem_id="gal-make"):
         with gr.Column(elem_id="gal-form", min_width=0):
-            sources = [UPLOAD, FOLDER, DATASET] if local else [UPLOAD]
-            made["source"] = gr.Radio(
-                sources, value=UPLOAD, label="Pictures from", visible=local, elem_id="gal-source"
-            )
+            if local:
+                made["source"] = gr.Radio(
+                    [UPLOAD, FOLDER, DATASET],
+                    value=UPLOAD,
+                    label="Pictures from",
+                    elem_id="gal-source",
+                )
             made["files"] = gr.File(
                 file_count="multiple",
                 label="Pictures, or a ZIP archive",
@@ -275,34 +285,8 @@ def render(context: Context) -> BuildTab:
                 elem_id="gal-files",
             )
             gr.HTML(f'<p class="soft">{limit}</p>', elem_classes="ours", **PLAIN)
-            made["path"] = gr.Textbox(
-                label="Folder, or ZIP archive",
-                placeholder="/home/me/Pictures",
-                visible=False,
-                elem_id="gal-path",
-            )
-            made["kind"] = gr.Dropdown(
-                [("whichever is there", "auto"), "cirr", "circo", "fashioniq"],
-                value="auto",
-                label="Benchmark",
-                info="annotations as published; pictures that are absent are listed",
-                visible=False,
-                elem_id="gal-kind",
-            )
-            made["name"] = gr.Textbox(
-                label="Name of the gallery",
-                placeholder="small letters, digits, - and _",
-                max_length=40,
-                visible=local,
-                elem_id="gal-name",
-            )
-            made["add"] = gr.Checkbox(
-                False,
-                label="Keep what the gallery holds",
-                info="else files that are gone leave it",
-                visible=local,
-                elem_id="gal-add",
-            )
+            if local:
+                made |= _local()
             made["caption"] = gr.Checkbox(
                 False,
                 label="Have the language model caption them",
@@ -316,13 +300,46 @@ def render(context: Context) -> BuildTab:
                 made["stop"] = gr.Button(
                     "Stop", min_width=60, interactive=False, elem_id="gal-stop"
                 )
+        with gr.Column(elem_id="gal-result", min_width=0):
+            made["panel"] = gr.HTML(
+                build_views.idle(), elem_id="gal-panel", elem_classes="ours", **PLAIN
+            )
             made["mine"] = gr.HTML(
                 "", js_on_load=SURE, elem_id="gal-mine", elem_classes="ours", **PLAIN
             )
-        made["panel"] = gr.HTML(
-            build_views.idle(), elem_id="gal-panel", elem_classes="ours", **PLAIN
-        )
-    return BuildTab(**made, job=gr.State(""), visitor=gr.State(""))
+    return BuildTab(**made, job=gr.State(""))
+
+
+def _local() -> dict[str, Any]:
+    """What only the owner of this machine may fill in."""
+    return {
+        "path": gr.Textbox(
+            label="Path of the folder",
+            placeholder="/home/me/Pictures, or a ZIP archive",
+            visible=False,
+            elem_id="gal-path",
+        ),
+        "kind": gr.Dropdown(
+            [("whichever is there", "auto"), "cirr", "circo", "fashioniq"],
+            value="auto",
+            label="Benchmark",
+            info="annotations as published; pictures that are absent are listed",
+            visible=False,
+            elem_id="gal-kind",
+        ),
+        "name": gr.Textbox(
+            label="Name of the gallery",
+            placeholder="small letters, digits, - and _",
+            max_length=40,
+            elem_id="gal-name",
+        ),
+        "add": gr.Checkbox(
+            False,
+            label="Keep what the gallery holds",
+            info="else files that are gone leave it",
+            elem_id="gal-add",
+        ),
+    }
 
 
 def _sources(source: str) -> tuple[Any, ...]:
@@ -337,17 +354,20 @@ def _sources(source: str) -> tuple[Any, ...]:
 def listen(tab: BuildTab, handlers: BuildHandlers, context: Context) -> None:
     """Connect the components; the only place with events."""
     watched = [tab.panel, tab.mine, context.gallery, tab.build, tab.stop]
-    form = [tab.source, tab.files, tab.path, tab.kind, tab.name, tab.add, tab.caption]
-    tab.build.click(
-        handlers.start, [*form, tab.visitor], [tab.job, tab.visitor], queue=False, **QUIET
-    ).success(handlers.watch, tab.job, watched, **WATCH, **QUIET)
-    tab.stop.click(handlers.stop, tab.job, None, queue=False, **QUIET)
-    gr.on(None, handlers.running_name, None, tab.job, queue=False, **QUIET)  # when a page opens
-    gr.on(None, handlers.arrive, None, watched, **WATCH, **QUIET)
-    if not context.public:
+    if tab.source is None:
+        begun = tab.build.click(
+            handlers.start_visit, [tab.files, tab.caption, tab.job], tab.job, queue=False, **QUIET
+        )
+    else:
+        form = [tab.source, tab.files, tab.path, tab.kind, tab.name, tab.add, tab.caption]
+        begun = tab.build.click(handlers.start, form, tab.job, queue=False, **QUIET)
         tab.source.change(
             _sources, tab.source, [tab.files, tab.path, tab.kind], queue=False, **QUIET
         )
         tab.mine.select(
             handlers.act, context.gallery, [tab.job, context.gallery, tab.mine], **QUIET
         ).success(handlers.watch, tab.job, watched, **WATCH, **QUIET)
+        gr.on(None, handlers.running_name, None, tab.job, queue=False, **QUIET)  # a page opens
+    begun.success(handlers.watch, tab.job, watched, **WATCH, **QUIET)
+    tab.stop.click(handlers.stop, tab.job, None, queue=False, **QUIET)
+    gr.on(None, handlers.arrive, None, watched, **WATCH, **QUIET)

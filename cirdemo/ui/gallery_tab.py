@@ -244,7 +244,7 @@ def render(context: Context) -> GalleryTab:
             facts = gr.HTML("", elem_id="gal-facts", elem_classes="ours", **PLAIN)
             with gr.Row(elem_id="gal-page"):
                 with gr.Column(elem_id="gal-main", min_width=0):
-                    with gr.Row(elem_id="gal-bar"):
+                    with gr.Column(elem_id="gal-bar", min_width=0):
                         by = gr.Radio(
                             [(words, name) for name, words in gallery_views.BY.items()],
                             value="words",
@@ -252,15 +252,17 @@ def render(context: Context) -> GalleryTab:
                             info=gallery_views.BY_SAYS["words"],
                             elem_id="gal-by",
                         )
-                        text = gr.Textbox(
-                            label="Look for",
-                            placeholder="a word, an id, or a sentence",
-                            max_length=400,
-                            elem_id="gal-text",
-                            min_width=120,
-                        )
-                        find = gr.Button("Look up", variant="primary", min_width=70)
-                        everything = gr.Button("Show all", min_width=70)
+                        with gr.Row(elem_id="gal-ask"):
+                            text = gr.Textbox(
+                                label="Look for",
+                                show_label=False,
+                                placeholder="Words, an id, or a sentence",
+                                max_length=400,
+                                elem_id="gal-text",
+                                min_width=120,
+                            )
+                            find = gr.Button("Look up", variant="primary", min_width=70)
+                            everything = gr.Button("Show all", min_width=70)
                     grid = gr.HTML(
                         '<p class="empty">The pictures are on their way.</p>',
                         js_on_load=GRID,
