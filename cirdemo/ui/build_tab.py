@@ -243,6 +243,17 @@ def again(about: Mapping[str, Any]) -> Pictures:
 
 
 @dataclass(frozen=True)
+class Local:
+    """What only the owner of this machine may fill in."""
+
+    source: gr.Radio
+    path: gr.Textbox
+    kind: gr.Dropdown
+    name: gr.Textbox
+    add: gr.Checkbox
+
+
+@dataclass(frozen=True)
 class BuildTab:
     """The components of the building part."""
 
@@ -253,11 +264,7 @@ class BuildTab:
     mine: gr.HTML
     panel: gr.HTML
     job: gr.State  # the build that this page watches; a visitor's only one
-    source: gr.Radio | None = None  # from here on: not in public mode
-    path: gr.Textbox | None = None
-    kind: gr.Dropdown | None = None
-    name: gr.Textbox | None = None
-    add: gr.Checkbox | None = None
+    local: Local | None  # None in public mode
 
 
 def render(context: Context) -> BuildTab:
@@ -272,7 +279,7 @@ def render(context: Context) -> BuildTab:
     with gr.Row(elem_id="gal-make"):
         with gr.Column(elem_id="gal-form", min_width=0):
             if local:
-                made["source"] = gr.Radio(
+                source = gr.Radio(
                     [UPLOAD, FOLDER, DATASET],
                     value=UPLOAD,
                     label="Pictures from",
@@ -285,8 +292,7 @@ def render(context: Context) -> BuildTab:
                 elem_id="gal-files",
             )
             gr.HTML(f'<p class="soft">{limit}</p>', elem_classes="ours", **PLAIN)
-            if local:
-                made |= _local()
+            made["local"] = Local(source, **_local()) if local else None
             made["caption"] = gr.Checkbox(
                 False,
                 label="Have the language model caption them",
@@ -311,7 +317,7 @@ def render(context: Context) -> BuildTab:
 
 
 def _local() -> dict[str, Any]:
-    """What only the owner of this machine may fill in."""
+    """The inputs below the upload that are not in public mode."""
     return {
         "path": gr.Textbox(
             label="Path of the folder",
@@ -354,15 +360,16 @@ def _sources(source: str) -> tuple[Any, ...]:
 def listen(tab: BuildTab, handlers: BuildHandlers, context: Context) -> None:
     """Connect the components; the only place with events."""
     watched = [tab.panel, tab.mine, context.gallery, tab.build, tab.stop]
-    if tab.source is None:
+    if tab.local is None:
         begun = tab.build.click(
             handlers.start_visit, [tab.files, tab.caption, tab.job], tab.job, queue=False, **QUIET
         )
     else:
-        form = [tab.source, tab.files, tab.path, tab.kind, tab.name, tab.add, tab.caption]
+        mine = tab.local
+        form = [mine.source, tab.files, mine.path, mine.kind, mine.name, mine.add, tab.caption]
         begun = tab.build.click(handlers.start, form, tab.job, queue=False, **QUIET)
-        tab.source.change(
-            _sources, tab.source, [tab.files, tab.path, tab.kind], queue=False, **QUIET
+        mine.source.change(
+            _sources, mine.source, [tab.files, mine.path, mine.kind], queue=False, **QUIET
         )
         tab.mine.select(
             handlers.act, context.gallery, [tab.job, context.gallery, tab.mine], **QUIET
