@@ -196,7 +196,6 @@ class GalleryHandlers:
                 ("built", str(about.get("built", "")) or "shipped with the program"),
                 ("files", told(self._sizes[key])),
                 ("encoder", str(getattr(shelf, "space", ""))),
-                ("preprocessing", str(getattr(shelf, "preprocessing", ""))),
                 ("left out", f"{n:,} files" if (n := len(about.get("left_out", ()))) else ""),
                 ("near-duplicates", f"{n:,} pairs" if (n := len(about.get("near", ()))) else ""),
             ]

@@ -138,8 +138,8 @@ def picked(
         f'src="{esc(pictures.src(image_id))}" alt="{alt}">'
         f'<p class="id">{esc(image_id)}</p>{words}'
         '<p class="ways"><button type="button" class="act first" data-action="use">'
-        'Use as reference in Search</button><button type="button" class="act" data-action="alike">Sort gallery by '
-        f"likeness</button></p>{record_list}"
+        'Use as reference in Search</button><button type="button" class="act" '
+        f'data-action="alike">Sort gallery by likeness</button></p>{record_list}'
         f"{texts}{neighbours}</article>"
     )
 
