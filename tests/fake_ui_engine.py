@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -107,10 +108,15 @@ class FakeEngine:
         self.pause = pause
         self.shelf = FakeGallery(folder, count)
         self.explained: list[str] = []
+        self.parts = SimpleNamespace(fusions={})
 
     def methods(self) -> dict[str, str | None]:
         """Two methods that run."""
         return {"union": None, "intersection": None}
+
+    def composer(self, name: str) -> object:
+        """Nothing to load."""
+        return object()
 
     def galleries(self) -> tuple[str, ...]:
         """One gallery."""

@@ -24,7 +24,7 @@ LEVELS = (  # an import never points to a later line; a module not named here fa
     {"export", "fragments"},
     {"report", "results", "replay", "batch"},
     {"config"},
-    {"conformance", "examples"},
+    {"conformance", "examples", "selftest"},
     {"ui", "cli"},
     {"__main__"},
 )

@@ -184,7 +184,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--method", required=True)
     sub.add_argument("--gallery", default="fables")
 
-    command("doctor", look.doctor, models)
+    sub = command("doctor", look.doctor, models)
+    sub.add_argument("--selftest", action="store_true", help="load everything, run one query")
     return top
 
 

@@ -92,7 +92,19 @@ def doctor(args: argparse.Namespace) -> Answer:
     """Say what is installed, what can run here, and why not."""
     from cirdemo.conformance import doctor
 
-    return doctor(settings_of(args), engine_of(args)), 0
+    engine = engine_of(args)
+    answer = doctor(settings_of(args), engine)
+    if not args.selftest:
+        return answer, 0
+    from dataclasses import asdict
+
+    from cirdemo.selftest import selftest
+
+    answer["selftest"] = []
+    for line in selftest(engine):
+        print(f"{line.state}: {line.name}, {line.seconds:.1f} s", file=sys.stderr)
+        answer["selftest"].append(asdict(line))
+    return answer, 1 if any(c["state"] == "failed" for c in answer["selftest"]) else 0
 
 
 def show_search(answer: dict[str, Any]) -> str:
