@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -29,14 +30,14 @@ class Check:
 def selftest(engine: Engine) -> Iterator[Check]:
     """The checks, each as soon as it is done; one that fails does not end the others."""
     for name in engine.galleries():
-        yield _check(f"gallery {name}", lambda name=name: _opened(engine, name))
+        yield _check(f"gallery {name}", functools.partial(_opened, engine, name))
     for name, why in engine.methods().items():
         if name == "setr":  # the judge, whose turn is the query
             continue
         if why is not None:
             yield Check(name=f"method {name}", state="left out", seconds=0.0, detail=why)
         else:
-            yield _check(f"method {name}", lambda name=name: _loaded(engine, name))
+            yield _check(f"method {name}", functools.partial(_loaded, engine, name))
     yield from _query(engine)
 
 
@@ -93,7 +94,7 @@ def _says(result: SearchResult, stage: str) -> str:
     if stage == "describe":
         return "; ".join(d.text for d in result.descriptions.values())
     if stage == "coarse":
-        return f"{len(result.coarse)} lists"
+        return f"{len(set(result.coarse) - {'cot'})} lists"
     if stage == "rerank":
         return f"{len(result.judgements)} judged"
     return result.rationale.conclusion if result.rationale else ""

@@ -49,6 +49,8 @@ def _paint(scene: fables.Scene, seed: int) -> Image.Image:
 class FakeGallery:
     """A handful of pictures with captions."""
 
+    name = "fables"
+
     def __init__(self, folder: Path, count: int = 40) -> None:
         """Draw them."""
         rng = random.Random(3)

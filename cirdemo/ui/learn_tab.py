@@ -16,7 +16,8 @@ from cirdemo.selftest import Check, selftest
 from cirdemo.types import BadInput, SearchResult
 from cirdemo.ui import learn_views, quiz
 from cirdemo.ui.context import Context
-from cirdemo.ui.lessons import LESSONS, Lesson, Run
+from cirdemo.ui.findings import Run
+from cirdemo.ui.lessons import LESSONS, Lesson
 from cirdemo.ui.shelf import Example, load_examples
 from cirdemo.ui.view import View
 from cirdemo.ui.wiring import CLICKS, MODEL, PLAIN, QUIET, guarded

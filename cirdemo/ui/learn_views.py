@@ -8,7 +8,8 @@ from cirdemo.selftest import Check
 from cirdemo.types import ImageId
 from cirdemo.ui import cards, views
 from cirdemo.ui.cards import Marks, Pictures, esc
-from cirdemo.ui.lessons import LESSONS, Finding, Lesson, Run
+from cirdemo.ui.findings import Finding, Run
+from cirdemo.ui.lessons import LESSONS, Lesson
 from cirdemo.ui.shelf import Example
 
 SHOWN = 7  # cards of a list; the target follows where it stands further down
@@ -103,15 +104,14 @@ def proof(told: Lesson, run: Run, pictures: Pictures) -> str:
         body += descriptions(run)
     if result.rationale is not None and "cot" in told.show:
         body += views.steps(result.rationale)
-    for name in told.show:
-        body += ranked(name, run, pictures)
+    lists = "".join(ranked(name, run, pictures) for name in told.show)
     if "judge" in told.show and result.reranked:
-        marks = Marks(frozenset(run.targets))
-        body += (
-            f'<figure class="flowbox">{cards.rank_flow(result.reranked, pictures, marks)}'
-            "<figcaption>Coarse rank to new rank, the best 12; ★ and gold: a target."
-            "</figcaption></figure>"
+        chart = cards.rank_flow(result.reranked, pictures, Marks(frozenset(run.targets)))
+        lists = (
+            f'<div class="beside"><figure>{chart}<figcaption>Coarse rank to new rank, the best 12; '
+            f"★ and gold: a target.</figcaption></figure><div>{lists}</div></div>"
         )
+    body += lists
     spent = " · ".join(f"{stage} {s:.2f} s" for stage, s in result.seconds.items())
     return (
         f'<section class="proof">{body}<p class="spent">{esc(spent)}</p>'

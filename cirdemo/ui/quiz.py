@@ -9,8 +9,8 @@ from typing import Any
 
 from cirdemo.types import BadInput, ImageId, SearchResult, Triplet
 from cirdemo.ui.cards import Pictures, esc, hidden
+from cirdemo.ui.findings import Run
 from cirdemo.ui.learn_views import NAMES, SAYS, ranked
-from cirdemo.ui.lessons import Run
 from cirdemo.ui.shelf import Library
 
 METHODS = ("union", "intersection", "text")
