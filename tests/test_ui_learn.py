@@ -175,7 +175,7 @@ def test_unknown_chapters_and_queries_fall_back(handlers):
 def test_the_quiz_asks_answers_and_counts(handlers):
     question, screen, search = handlers.ask(None, "fables")
     assert "no answer yet" in screen and not search["visible"]
-    assert screen.count('<button') == len(question.options) and "truth" not in screen
+    assert screen.count("<button") == len(question.options) and "truth" not in screen
     answered, screen, search = handlers.guess(question, click(str(question.right)))
     assert answered.score == (1, 1) and "Right." in screen and search["visible"]
     assert "✓ this one" in screen and "✗" not in screen and "disabled" in screen

@@ -75,12 +75,12 @@ def build_app(engine: Any, *, public: bool = False) -> gr.Blocks:
                 gallery_page = gallery_tab.render(context)
             with gr.Tab("Learn", id="learn"):
                 learn_page = learn_tab.render(context)
+        api.offer(context)  # first: a private listener of the same name would take it away
         search_tab.listen(search_page, search, gallery)
         compare_tab.listen(compare_page, compare_tab.CompareHandlers(context), context)
         benchmark_tab.listen(benchmark_page, benchmark_tab.BenchmarkHandlers(context), context)
         gallery_tab.listen(gallery_page, gallery_tab.GalleryHandlers(context), context)
         learn_tab.listen(learn_page, learn_tab.LearnHandlers(context), context)
-        api.offer(context)
         view.change(lambda: gr.update(selected="search"), None, tabs, queue=False, **QUIET)
         switch.click(None, js=SWITCH, api_visibility="private", queue=False)
     return page
