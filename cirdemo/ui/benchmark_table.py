@@ -155,8 +155,9 @@ def table(report: Report) -> str:
     )
     return (
         '<div class="sheet"><div class="wide" tabindex="0" role="region" aria-label="Methods by '
-        f'metric; scrolls sideways"><table class="methods"><caption>{_caption(report)}</caption>'
+        f'metric; scrolls sideways"><table class="methods">'
         f"<thead><tr>{first}{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f'<p class="caption">{_caption(report)}</p>'
         '<p class="says" role="status">Point at or tap a column head to read what it means; a '
         "click sorts.</p></div>"
     )
