@@ -243,6 +243,7 @@ class Engine:
         result = SearchResult(
             query=query,
             stage="",
+            tuned=tuned,
             models={"encoder": self.parts.encoder.get().space},
             unknown_words=words,
             notices=tuple(notices),
@@ -260,12 +261,19 @@ class Engine:
         def moved(vector: Composed) -> Composed:
             return steered(vector, hand, shelf, self.parts.encoder.get().encode_texts)
 
-        found = {n: compose(c, query, result.descriptions) for n, c in composers.items()}
+        found: dict[str, Composed] = {}
+        took: dict[str, float] = {}
+        for name, composer in composers.items():
+            began = time.perf_counter()
+            found[name] = compose(composer, query, result.descriptions)
+            took[name] = time.perf_counter() - began
         composed = {n: moved(c) for n, c in found.items()}
         depth = max(top, rerank)
         deep = {n: self._rank(shelf, n, composed, query, depth) for n in names}
         lists = {n: replace(r, candidates=r.candidates[:top]) for n, r in deep.items()}
-        result = stages.done(result, "coarse", start, composed=composed, coarse=lists)
+        result = stages.done(
+            result, "coarse", start, composed=composed, coarse=lists, method_seconds=took
+        )
         yield result
         if rerank:
             prior = getattr(self.parts.encoder.get(), "scale", 1.0) if fuse else 0.0
@@ -334,6 +342,18 @@ class Engine:
         if self.parts.heatmaps is None:
             raise CirError("This set of models draws no heatmaps; pick another profile.")
         return self.parts.heatmaps(self.parts.encoder.get(), image, texts, image_id)
+
+    def why(self, result: SearchResult, gallery: str, image_id: ImageId) -> Any:
+        """The judge's verdict on one picture taken apart: what it writes, and cue by cue.
+
+        Raises:
+            CirError: The judge cannot run, or cannot give reasons.
+        """
+        judge = self.parts.judge.get()
+        if not hasattr(judge, "why") or "intersection" not in result.descriptions:
+            raise CirError("This judge gives verdicts without reasons.")
+        picture = self.gallery(gallery).image(image_id)
+        return judge.why(result.query, image_id, picture, result.descriptions["intersection"].text)
 
     def _composers(self, methods: Sequence[str], text_weight: float | None) -> dict[str, Composer]:
         """What the methods' lists come from, `sum` with another weight where one is given."""

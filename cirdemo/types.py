@@ -177,6 +177,10 @@ class SearchResult:
     rationale: Rationale | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)  # by stage
     models: Mapping[str, str] = field(default_factory=dict)  # role -> identity
+    method_seconds: Mapping[str, float] = field(
+        default_factory=dict
+    )  # to compose, descriptions apart
+    tuned: bool = True  # whether the judge used its adapter
     remembered: frozenset[str] = frozenset()  # stages whose answers were all computed before
     unknown_words: tuple[str, ...] = ()  # words the text models have never seen
     notices: tuple[str, ...] = ()  # plain sentences for the user

@@ -16,6 +16,8 @@ from PIL import Image, ImageDraw
 
 from cirdemo.data.drawn import fables
 from cirdemo.intake import load_image
+from cirdemo.region import masked
+from cirdemo.rerank import reorder
 from cirdemo.types import (
     BadInput,
     Candidate,
@@ -111,6 +113,7 @@ class FakeEngine:
         self.shelf = FakeGallery(folder, count)
         self.explained: list[str] = []
         self.parts = SimpleNamespace(fusions={})
+        self.asked: list[dict[str, Any]] = []
 
     def methods(self) -> dict[str, str | None]:
         """Two methods that run."""
@@ -141,12 +144,14 @@ class FakeEngine:
         reference: Image.Image | None = None,
         reference_id: str | None = None,
         gallery: str = "fables",
+        region: str = "",
     ) -> Query:
         """A query."""
         if len(text) > 300:
             raise BadInput("The modification text is too long: at most 300 characters.")
         shelf = self.gallery(gallery)
         image = shelf.image(reference_id) if reference_id else load_image(reference)
+        image = masked(image, region)
         return Query(query_id="q", reference=image, modification=text, reference_id=reference_id)
 
     def _ranking(self, method: str, reference_id: str | None) -> Ranking:
@@ -170,12 +175,16 @@ class FakeEngine:
         reason: bool = True,
         top: int = 50,
         descriptions: Any = None,
+        steer: Any = None,
+        thoughts: Any = None,
+        tuned: bool = True,
     ) -> Iterator[SearchResult]:
         """The stages of a query."""
 
         def cue(text: str, status: Any) -> Cue:
             return Cue(text=text, status=status)
 
+        self.asked.append({"descriptions": descriptions, "steer": steer, "tuned": tuned})
         subject = (cue("two brown dogs", "kept"), cue("with hats", "kept"))
         away = cue("in the snow", "dropped"), cue("beside a sledge", "dropped")
         edit = (cue("hugging", "changed"), cue("a red kite", "added"))
@@ -198,7 +207,13 @@ class FakeEngine:
             },
             seconds={"describe": 0.41},
             unknown_words=unknown,
+            tuned=tuned,
         )
+        caption = "two brown dogs with hats standing in the snow beside a sledge"
+        told = {m: replace(d, caption=caption) for m, d in result.descriptions.items()}
+        for mode, text in (descriptions or {}).items():
+            told[mode] = replace(told["union"], text=text, mode=mode)
+        result = replace(result, descriptions=told)
         yield result
         time.sleep(self.pause)
         coarse = {m: self._ranking(m, query.reference_id) for m in methods}
@@ -215,7 +230,8 @@ class FakeEngine:
             )
             if n % 10 == 0:
                 time.sleep(self.pause)
-                yield replace(result, stage="judging", judgements=dict(judged))
+                partial = reorder(coarse[rerank_on], tuple(judged.values()))
+                yield replace(result, stage="judging", judgements=dict(judged), reranked=partial)
         order = sorted(listed, key=lambda c: -judged[c.image_id].margin)
         reranked = tuple(
             Reranked(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import gradio as gr
 import pytest
@@ -10,8 +11,14 @@ from fake_ui_engine import FakeEngine
 from PIL import Image
 
 from cirdemo.types import CirError
-from cirdemo.ui.events import SearchHandlers, guarded
+from cirdemo.ui import history
+from cirdemo.ui.ask import AskHandlers
+from cirdemo.ui.events import SearchHandlers, Ticket
+from cirdemo.ui.history import History
 from cirdemo.ui.shelf import Example, Library, load_examples
+from cirdemo.ui.story import PAGE
+from cirdemo.ui.view import View
+from cirdemo.ui.wiring import guarded
 
 TEXT = "hugging instead of standing"
 
@@ -23,72 +30,107 @@ def engine(tmp_path_factory):
 
 @pytest.fixture
 def handlers(engine):
+    return SearchHandlers(engine, Library(engine))
+
+
+@pytest.fixture
+def ask(engine):
     examples = (Example("fables", "f003", TEXT, "union is dragged along"),)
-    return SearchHandlers(engine, Library(engine), examples)
+    return AskHandlers(engine, Library(engine), examples)
 
 
-def click(value):
-    return gr.EventData(target=None, _data={"id": value})
+def click(image_id="", **data):
+    return gr.EventData(target=None, _data={"id": image_id, **data})
 
 
-def run(handlers, **changes):
-    asked = {
+def asked(handlers, **changes):
+    form = {
+        "before": View(),
+        "gallery": "fables",
         "reference": None,
         "reference_id": "f000",
-        "modification": TEXT,
-        "gallery": "fables",
+        "region": "",
+        "text": TEXT,
+        "depth": 50,
+        "judge": True,
+        "reason": True,
     }
-    return list(handlers.search(**(asked | changes)))
+    return handlers.asked(**(form | changes))
 
 
-def told(steps, place):
+def run(handlers, view=None, before=None, **changes):
+    view = view or asked(handlers, **changes)
+    reference = changes.get("reference")
+    return list(handlers.run(view, reference, before, History(), Ticket()))
+
+
+def told(steps, name):
     """What a place of the page was last given."""
-    return [s[place] for s in steps if isinstance(s[place], str)][-1]
+    return [s[PAGE.index(name)] for s in steps if isinstance(s[PAGE.index(name)], str)][-1]
+
+
+def last(steps, name):
+    """The last value of a place that is not a text."""
+    found = [s[PAGE.index(name)] for s in steps]
+    return [f for f in found if not (isinstance(f, dict) and f.get("__type__"))][-1]
 
 
 def test_a_run_fills_the_chapters_in_order_and_ends_with_the_whole_result(handlers):
     steps = run(handlers)
-    stages = [s[0].stage for s in steps]
+    stages = [s[0].stage for s in steps[:-1]]
     assert stages[:2] == ["describe", "coarse"] and stages[-1] == "reason"
     assert stages.count("judging") == 3
-    assert "two brown dogs" in told(steps, 2) and "0.08 s" in told(steps, 3)
-    assert "Difference" in told(steps, 4) and "was " in told(steps, 5)
-    assert "Conclusion" in told(steps, 6)
-    assert steps[-1][0].rationale and steps[-1][0].reranked
+    assert "two brown dogs" in told(steps, "describe") and "0.08 s" in told(steps, "coarse")
+    assert "Difference" in told(steps, "heatmaps") and "was " in told(steps, "judge")
+    assert "Conclusion" in told(steps, "reason")
+    result = last(steps, "result")
+    assert result.rationale and result.reranked
+    assert told(steps, "address") == "reference_id=f000&text=hugging+instead+of+standing"
 
 
 def test_every_step_stays_small(handlers):
     for step in run(handlers):
         sent = sum(len(part) for part in step if isinstance(part, str))
-        assert sent < 60_000
+        assert sent < 110_000
 
 
 def test_a_dataset_query_marks_its_target_and_an_upload_has_none(handlers):
-    assert "The target is known" in told(run(handlers), 1)
-    assert "★" in told(run(handlers), 1)
+    assert "The target is known" in told(run(handlers), "notice")
+    assert "★" in told(run(handlers), "notice")
     upload = run(handlers, reference=Image.new("RGB", (64, 64)), reference_id="")
-    assert "target is known" not in told(upload, 1)
+    assert "target is known" not in told(upload, "notice")
+
+
+def test_an_upload_travels_in_the_address(handlers):
+    steps = run(handlers, reference=Image.new("RGB", (640, 480), "teal"), reference_id="")
+    *_, view = handlers.open(told(steps, "address"))
+    form = handlers.open(told(steps, "address"))
+    assert form[1].size == (224, 168) and form[4] == TEXT and view.reference_id == ""
+    assert len(told(steps, "address")) < 20_000
 
 
 def test_stages_switched_off_say_so(handlers):
-    steps = run(handlers, judging=False, reasoning=False)
-    assert "switched off" in told(steps, 5) and "switched off" in told(steps, 6)
+    steps = run(handlers, judge=False, reason=False)
+    assert "switched off" in told(steps, "judge") and "switched off" in told(steps, "reason")
 
 
 def test_the_first_union_candidate_is_picked_and_any_other_can_be(handlers, engine):
-    steps = run(handlers)
-    assert engine.explained[-1] == steps[-1][0].coarse["union"].ids[0]
-    html = handlers.pick(steps[-1][0], "fables", click("f005"))
-    assert engine.explained[-1] == "f005" and engine.shelf.captions["f005"] in html
+    result = last(run(handlers), "result")
+    assert engine.explained[-1] == result.coarse["union"].ids[0]
+    step = handlers.look(result, View(gallery="fables"), click("f005", value="f005"))
+    assert engine.explained[-1] == "f005"
+    assert engine.shelf.captions["f005"] in told([step], "picked")
+    assert told([step], "address").endswith("picked=f005")
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
         ({"reference_id": ""}, "Choose a reference image"),
-        ({"modification": "  "}, "Write what should change"),
-        ({"modification": "x" * 301}, "too long"),
+        ({"text": "  "}, "Write what should change"),
+        ({"text": "x" * 301}, "too long"),
         ({"gallery": "moon"}, "no gallery"),
+        ({"region": "ignore:xyz"}, "cannot be read"),
     ],
 )
 def test_bad_input_is_told_in_a_sentence(handlers, changes, says):
@@ -97,7 +139,151 @@ def test_bad_input_is_told_in_a_sentence(handlers, changes, says):
 
 
 def test_unknown_words_are_told_above_the_chapters(handlers):
-    assert "“zeppelin”" in told(run(handlers, modification="with a zeppelin"), 1)
+    assert "“zeppelin”" in told(run(handlers, text="with a zeppelin"), "notice")
+
+
+def test_dropping_and_restoring_a_cue_rewrites_the_description(handlers, engine):
+    view = asked(handlers)
+    result = last(run(handlers, view), "result")
+    drop = {"action": "chip", "mode": "union", "value": "in the snow"}
+    view = handlers.act(view, result, click(**drop))
+    assert view.union == "two brown dogs with hats hugging beside a sledge"
+    steps = run(handlers, view, result)
+    assert engine.asked[-1]["descriptions"] == {"union": view.union}
+    back = handlers.act(view, last(steps, "result"), click(**drop))
+    assert back.union == "two brown dogs with hats hugging in the snow beside a sledge"
+
+
+def test_negating_a_cue_takes_it_out_everywhere_and_steers(handlers, engine):
+    view = asked(handlers)
+    result = last(run(handlers, view), "result")
+    view = handlers.act(view, result, click(action="negate", mode="union", value="with hats"))
+    assert view.without == ("with hats",)
+    assert "hats" not in view.union and "hats" not in view.intersection
+    run(handlers, view, result)
+    assert engine.asked[-1]["steer"].without == ("with hats",)
+
+
+def test_the_last_cue_cannot_go(handlers):
+    view = asked(handlers)
+    result = last(run(handlers, view), "result")
+    short = replace(result.descriptions["union"], text="hugging")
+    result = replace(result, descriptions={"union": short})
+    with pytest.raises(gr.Error, match="last cue"):
+        handlers.act(view, result, click(action="chip", mode="union", value="hugging"))
+
+
+def test_liking_and_disliking_exclude_each_other(handlers):
+    view = asked(handlers)
+    result = last(run(handlers, view), "result")
+    view = handlers.act(view, result, click(action="more", value="f007"))
+    assert view.more == ("f007",)
+    view = handlers.act(view, result, click(action="less", value="f007"))
+    assert (view.more, view.less) == ((), ("f007",))
+
+
+def test_a_thought_is_kept_with_those_before_it(handlers):
+    view = asked(handlers)
+    result = last(run(handlers, view), "result")
+    event = click(action="think", value="reasoning", text="  only the dogs  matter ")
+    view = handlers.act(view, result, event)
+    assert view.thoughts == {
+        "caption": result.rationale.caption,
+        "reasoning": "only the dogs matter",
+    }
+    assert handlers.act(view, result, click(action="unthink")).thoughts == {}
+
+
+def test_a_click_that_fits_nothing_is_told(handlers):
+    view = asked(handlers)
+    with pytest.raises(gr.Error, match="Search first"):
+        handlers.act(view, None, click(action="chip"))
+    result = last(run(handlers, view), "result")
+    with pytest.raises(gr.Error, match="load it again"):
+        handlers.act(view, result, click(action="explode"))
+    with pytest.raises(gr.Error, match="no description"):
+        handlers.act(view, result, click(action="write", mode="moon", text="x"))
+
+
+def test_a_view_survives_its_address():
+    view = View(
+        gallery="wardrobe",
+        reference_id="w1",
+        text="in red & blue = better",
+        region="ignore:" + "0" * 35 + "1",
+        without=("a belt", "no sleeves"),
+        more=("w2", "w3"),
+        columns=("image",),
+        tuned=False,
+        threshold=0.35,
+        depth=20,
+        conclusion="x",
+    )
+    assert View.loads(view.fragment()) == view and View.loads("#" + view.dumps()) == view
+    assert View().fragment() == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "depth=many",
+        "judge=perhaps",
+        "rerank_on=moon",
+        "depth=5000",
+        "picture=https://x",
+        "x" * 70_000,
+    ],
+)
+def test_an_address_that_cannot_be_is_told(text):
+    with pytest.raises(CirError):
+        View.loads(text)
+
+
+def test_turns_branch_and_are_undone(handlers):
+    view = asked(handlers)
+    turns = History().add(view, "a.webp")
+    turns = turns.add(replace(view, without=("snow",)), "a.webp")
+    assert turns.now == 1 and turns.back().now == 0 and turns.back().back().now == 0
+    turns = turns.back().add(replace(view, more=("f001",)), "a.webp")
+    assert [t.parent for t in turns.turns] == [None, 0, 0] and turns.depth(2) == 1
+    assert turns.add(view, "a.webp").now == 0 and len(turns.turns) == 3
+    turns, fragment = handlers.go_to(turns, click(action="turn", value="1"))
+    assert turns.now == 1 and View.loads(fragment).without == ("snow",)
+    html = history.tree(turns)
+    assert "without snow" in html and "1 liked" in html and "Undo" in html
+
+
+def test_turns_are_bounded(handlers):
+    turns = History()
+    for n in range(history.KEPT + 5):
+        turns = turns.add(View(text=f"edit {n}"), "")
+    assert len(turns.turns) == history.KEPT and turns.turns[turns.now].view.text.endswith("44")
+
+
+def test_a_run_ends_when_another_is_asked_for(handlers):
+    ticket = Ticket()
+    steps = handlers.run(asked(handlers), None, None, History(), ticket)
+    next(steps)
+    ticket.take()
+    assert list(steps) == [] and ticket.open == 0
+
+
+def test_stop_leaves_a_page_that_says_so(handlers):
+    ticket = Ticket()
+    steps = handlers.run(asked(handlers), None, None, History(), ticket)
+    next(steps)
+    search, stop, said = handlers.stop(ticket)
+    assert search["interactive"] and not stop["interactive"] and "Stopped" in said
+    assert list(steps) == []
+    search, stop = handlers.ended(ticket)
+    assert search["interactive"] and not stop["interactive"]
+
+
+def test_a_result_becomes_the_reference_and_the_text_is_asked_anew(handlers):
+    picture, image_id, region, text = handlers.as_reference(View(), click(value="f009"))
+    assert picture.size == (160, 160) and (image_id, region, text) == ("f009", "", "")
+    with pytest.raises(gr.Error, match="no picture"):
+        handlers.as_reference(View(), click(value="../x"))
 
 
 def test_the_error_boundary_keeps_generators_and_other_errors():
@@ -119,23 +305,31 @@ def test_the_error_boundary_keeps_generators_and_other_errors():
         broken()
 
 
-def test_gallery_picture_example_and_surprise_fill_the_form(handlers):
-    picture, image_id = handlers.use_picture("fables", click("f004"))
-    assert picture.size == (160, 160) and image_id == "f004"
-    gallery, _, image_id, text = handlers.use_example(click("0"))
+def test_gallery_picture_example_and_surprise_fill_the_form(ask):
+    picture, image_id, region = ask.use_picture("fables", click("f004"))
+    assert picture.size == (160, 160) and (image_id, region) == ("f004", "")
+    gallery, _, image_id, _, text = ask.use_example(click("0"))
     assert (gallery, image_id, text) == ("fables", "f003", TEXT)
-    _, image_id, text = handlers.surprise("fables")
+    _, image_id, _, text = ask.surprise("fables")
     assert image_id in ("f000", "f001", "f002") and text == TEXT
+    assert ask.use_query("fables", "q1")[1] == "f001"
     with pytest.raises(gr.Error, match="no picture"):
-        handlers.use_picture("fables", click("../etc/passwd"))
+        ask.use_picture("fables", click("../etc/passwd"))
     with pytest.raises(gr.Error, match="no such example"):
-        handlers.use_example(click("99"))
+        ask.use_example(click("99"))
 
 
-def test_pictures_are_served_as_thumbnails_with_words(handlers):
-    html = handlers.strip("fables", 1)
+def test_a_picture_can_be_painted_on(ask):
+    html = ask.painter(Image.new("RGB", (400, 300)), "keep:" + "0" * 35 + "1")
+    assert html.count('class="cell"') == 144 and html.count('aria-pressed="true"') == 2
+    assert "Choose a reference" in ask.painter(None, "")
+    assert ask.painted(click(region="keep:1")) == "keep:1"
+
+
+def test_pictures_are_served_as_thumbnails_with_words(ask):
+    html = ask.strip("fables", 1)
     assert html.count("gradio_api/file=") == 12 and "Use as reference image: " in html
-    assert "union is dragged along" in handlers.example_list()
+    assert "union is dragged along" in ask.example_list()
 
 
 def test_examples_are_read_for_the_galleries_at_hand(tmp_path):
@@ -146,11 +340,6 @@ def test_examples_are_read_for_the_galleries_at_hand(tmp_path):
     assert load_examples(["fables"], tmp_path / "none.json") == []
 
 
-def test_stop_leaves_a_page_that_says_so(handlers):
-    search, stop, said = handlers.stopped(None)
-    assert search["interactive"] and not stop["interactive"] and "Stopped" in said
-
-
 def test_an_error_on_the_way_is_told_and_what_was_finished_stays(engine, handlers, monkeypatch):
     def breaks(*args, **named):
         for result in FakeEngine.search(engine, *args, **named):
@@ -159,10 +348,10 @@ def test_an_error_on_the_way_is_told_and_what_was_finished_stays(engine, handler
             yield result
 
     monkeypatch.setattr(engine, "search", breaks)
-    asked = (None, "f000", TEXT, "fables")
     steps = []
     with pytest.raises(gr.Error, match="out of memory"):
-        steps.extend(handlers.search(*asked))
-    last = steps[-1]
-    assert "lower the depth" in last[1]
-    assert [isinstance(part, str) for part in last[2:]] == [False, False, True, True, True]
+        steps.extend(handlers.run(asked(handlers), None, None, History(), Ticket()))
+    end = dict(zip(PAGE, steps[-1], strict=True))
+    assert "lower the depth" in end["notice"]
+    chapters = ("describe", "coarse", "heatmaps", "judge", "reason")
+    assert [isinstance(end[n], str) for n in chapters] == [False, False, True, True, True]

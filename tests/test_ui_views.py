@@ -10,8 +10,9 @@ from PIL import Image
 
 from cirdemo.export import search_json
 from cirdemo.types import Cue, Reranked
-from cirdemo.ui import cards, views
+from cirdemo.ui import cards, judge_views, views
 from cirdemo.ui.cards import Marks
+from cirdemo.ui.view import View
 
 
 class Pictures:
@@ -68,19 +69,29 @@ def item(rank, coarse):
 
 @pytest.mark.parametrize(("rank", "coarse", "sign"), [(1, 5, "▲ 4"), (5, 1, "▼ 4"), (2, 2, "=")])
 def test_movement_has_a_sign_beside_its_colour(rank, coarse, sign):
-    html = cards.movement(item(rank, coarse))
-    assert f"was {coarse} → now {rank}" in html and sign in html
+    html = judge_views.movement(item(rank, coarse))
+    assert f"was {coarse} → {rank}" in html and sign in html
 
 
 def test_p_yes_is_a_bar_and_a_number():
-    assert "width:97.0%" in cards.yes_bar(0.97) and "0.97" in cards.yes_bar(0.97)
+    html = judge_views.yes_bar(0.97, 3.5)
+    assert "width:97.0%" in html and ">0.97<" in html and "margin +3.50" in html
 
 
 def test_rank_flow_draws_a_line_a_picture_and_marks_the_target(stages):
     shown = stages[-1].reranked
     marks = Marks(frozenset({shown[2].image_id}))
-    svg = cards.rank_flow(shown, Pictures(), marks, lines=12)
+    svg = judge_views.flow(shown, Pictures(), marks, "intersection", lines=12)
     assert svg.count("<path") == 12 and svg.count(" hit") == 1 and "3 ★" in svg
+    three = judge_views.flow(shown, Pictures(), marks, "union", stages[-1].coarse["cot"])
+    assert three.count("<path") == 24 and "reasoning" in three and "P(Yes)" in three
+
+
+def test_rank_flow_shows_a_target_however_far_down(stages):
+    shown = stages[-1].reranked
+    marks = Marks(frozenset({shown[25].image_id}))
+    svg = judge_views.flow(shown, Pictures(), marks, "intersection", lines=12)
+    assert svg.count("<path") == 13 and "26 ★" in svg
 
 
 def test_every_waiting_chapter_says_what_it_will_show():
@@ -90,25 +101,41 @@ def test_every_waiting_chapter_says_what_it_will_show():
 
 
 def test_descriptions_show_both_modes_and_the_seconds(stages):
-    html = views.describe(stages[0])
+    html = views.describe(stages[0], View())
     assert "Union" in html and "Intersection" in html and "0.41 s" in html
     assert "<s>in the snow</s>" in html
 
 
 def test_coarse_shows_ten_of_each_and_the_legend_of_marks_in_use(stages):
-    marks = views.marks_of(stages[1])
-    html = views.coarse(stages[1], Pictures(), marks)
+    marks = views.marks_of(stages[1], View())
+    html = views.coarse(stages[1], Pictures(), marks, View())
     assert html.count("data-id=") == 20 and "known target" not in html
-    marks = views.marks_of(stages[1], [stages[1].coarse["union"].ids[0]])
-    assert "known target" in views.coarse(stages[1], Pictures(), marks)
+    first, second = stages[1].coarse["union"].ids[:2]
+    marks = views.marks_of(stages[1], View(less=(second,)), [first], [first, second])
+    html = views.coarse(stages[1], Pictures(), marks, View(), ["image"])
+    assert "known target" in html and "named hard negative" in html and "not liked" in html
+    assert marks.subset == {second} and "Image only" in html
 
 
 def test_judging_in_progress_is_ordered_by_margin_and_counts(stages):
     partial = next(s for s in stages if s.stage == "judging")
-    html = views.judge(partial, Pictures(), Marks(), rerank_on="intersection", depth=50)
-    assert f"10 of {min(50, 30)} judged…" in html and "now" not in html.split("grid")[1]
-    margins = [r.margin for r in views.in_progress(partial, "intersection")]
-    assert margins == sorted(margins, reverse=True)
+    html = judge_views.judge(partial, Pictures(), Marks(), View())
+    assert f"10 of {min(50, 30)} judged…" in html and html.count("data-p=") == 10
+    shown = [float(p) for p in re.findall(r'data-p="([\d.]+)"', html)]
+    assert shown == sorted(shown, reverse=True)
+
+
+def test_cards_under_the_threshold_are_pale_and_counted(stages):
+    html = judge_views.judge(stages[-1], Pictures(), Marks(), View(threshold=0.5))
+    over = sum(j.yes_probability >= 0.5 for j in stages[-1].judgements.values())
+    assert f"{over} of {len(stages[-1].judgements)} at or above" in html
+    assert html.count("card under") == len(stages[-1].judgements) - over
+
+
+def test_with_the_adapter_off_both_verdicts_are_told(stages):
+    first = stages[-1].reranked[0].image_id
+    html = judge_views.judge(stages[-1], Pictures(), Marks(), View(tuned=False), {first: 0.25})
+    assert "with LoRA 0.25" in html and "not calibrated" in html
 
 
 def test_the_notice_tells_unknown_words_and_the_targets_rank(stages):

@@ -8,9 +8,11 @@ from typing import Any
 import gradio as gr
 
 from cirdemo.ui import api, benchmark_tab, compare_tab, gallery_tab, learn_tab, search_tab
+from cirdemo.ui.ask import AskHandlers
 from cirdemo.ui.context import Context
 from cirdemo.ui.events import SearchHandlers
 from cirdemo.ui.shelf import Library, load_examples
+from cirdemo.ui.story import COLUMNS
 from cirdemo.ui.wiring import PLAIN, QUIET
 
 STYLES = Path(__file__).resolve().parents[2] / "assets" / "css"
@@ -65,8 +67,10 @@ def build_app(engine: Any, *, public: bool = False) -> gr.Blocks:
         context = Context(engine=engine, library=library, gallery=gallery, view=view, public=public)
         with gr.Tabs(elem_id="tabs", selected="search") as tabs:
             with gr.Tab("Search", id="search"):
-                search = SearchHandlers(engine, library, tuple(load_examples(names)))
-                search_page = search_tab.render(search, names[0])
+                ask = AskHandlers(engine, library, tuple(load_examples(names)))
+                runs = [m for m, why in engine.methods().items() if why is None]
+                search = SearchHandlers(engine, library, tuple(m for m in COLUMNS if m in runs))
+                search_page = search_tab.render(ask, names[0])
             with gr.Tab("Compare", id="compare"):
                 compare_page = compare_tab.render(context)
             with gr.Tab("Benchmark", id="benchmark"):
@@ -76,7 +80,7 @@ def build_app(engine: Any, *, public: bool = False) -> gr.Blocks:
             with gr.Tab("Learn", id="learn"):
                 learn_page = learn_tab.render(context)
         api.offer(context)  # first: a private listener of the same name would take it away
-        search_tab.listen(search_page, search, gallery)
+        search_tab.listen(search_page, search, ask, context)
         compare_tab.listen(compare_page, compare_tab.CompareHandlers(context), context)
         benchmark_tab.listen(benchmark_page, benchmark_tab.BenchmarkHandlers(context), context)
         gallery_tab.listen(gallery_page, gallery_tab.GalleryHandlers(context), context)

@@ -1,26 +1,36 @@
-"""What the page does: handlers as methods, plain values in, plain values out."""
+"""What the Search page does: handlers as methods, plain values in, plain values out."""
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
 from cirdemo.types import BadInput, CirError, ImageId, SearchResult
-from cirdemo.ui import cards, views
-from cirdemo.ui.maps import figures
-from cirdemo.ui.shelf import Example, Library
+from cirdemo.ui import actions, picked, views
+from cirdemo.ui.ask import linked
+from cirdemo.ui.history import History
+from cirdemo.ui.shelf import Library, opened
+from cirdemo.ui.story import CHAPTERS, PAGE, Page, Story, left_over, page
+from cirdemo.ui.view import View
 from cirdemo.ui.wiring import guarded
 
-STRIP = 12  # gallery pictures offered as references
-TOP = 50  # length of the coarse lists
-Chapters = tuple[Any, ...]  # state, notice, chapters 1 to 5
-SKIP = gr.skip()
+
+@dataclass
+class Ticket:
+    """One visitor's runs: only the last one asked for may write; one object for a session."""
+
+    number: int = 0
+    open: int = 0  # runs that have not ended
+
+    def take(self) -> int:
+        """A new run's number; the runs before it end at their next stage."""
+        self.number += 1
+        return self.number
 
 
 @dataclass(frozen=True)
@@ -29,227 +39,184 @@ class SearchHandlers:
 
     engine: Any
     library: Library
-    examples: tuple[Example, ...] = ()
+    offered: tuple[str, ...] = field(default=())
 
-    # --- asking ----------------------------------------------------------------------------
+    @property
+    def story(self) -> Story:
+        """What draws the chapters."""
+        return Story(self.engine, self.library, self.offered)
 
-    def strip(self, gallery: str, seed: int | None = None) -> str:
-        """A strip of gallery pictures to click."""
-        shelf = self.library.shelf(gallery)
-        ids = shelf.some(STRIP, random.Random(seed))
-        items = "".join(
-            f'<button type="button" class="mini" data-id="{cards.esc(i)}" '
-            f'title="{cards.esc(shelf.alt(i))}" '
-            f'aria-label="Use as reference image: {cards.esc(shelf.alt(i))}">'
-            f'<img src="{cards.esc(shelf.src(i))}" alt="" width="56" height="56"></button>'
-            for i in ids
+    # --- what is asked ---------------------------------------------------------------------
+
+    @guarded
+    def asked(
+        self,
+        before: View,
+        gallery: str,
+        reference: Image.Image | None,
+        reference_id: str,
+        region: str,
+        text: str,
+        depth: int,
+        judge: bool,
+        reason: bool,
+    ) -> View:
+        """The view that the form asks for; the dial and the switches stay where they were."""
+        if reference is None and not reference_id:
+            raise BadInput("Choose a reference image: upload one or click a gallery picture.")
+        if not (text or "").strip():
+            raise BadInput("Write what should change, for example “hugging instead of standing”.")
+        return replace(
+            before.asked(),
+            gallery=gallery,
+            reference_id=reference_id,
+            picture="" if reference_id else linked(reference),
+            region=region,
+            text=" ".join(text.split()),
+            depth=int(depth),
+            judge=judge,
+            reason=reason,
         )
-        return f'<div class="strip" role="group" aria-label="Gallery pictures">{items}</div>'
-
-    def example_list(self) -> str:
-        """The examples as buttons: picture, text, story."""
-        items = []
-        for i, e in enumerate(self.examples):
-            shelf = self.library.shelf(e.gallery)
-            items.append(
-                f'<li><button type="button" class="example" data-id="{i}">'
-                f'<img src="{cards.esc(shelf.src(e.reference_id))}" '
-                f'alt="{cards.esc(shelf.alt(e.reference_id))}" width="44" height="44" '
-                f'loading="lazy"><span><q>{cards.esc(e.modification)}</q>'
-                f"<small>{cards.esc(e.label)}</small></span></button></li>"
-            )
-        return f'<ul class="examples">{"".join(items)}</ul>'
 
     @guarded
-    def use_picture(self, gallery: str, event: gr.EventData) -> tuple[Image.Image, ImageId]:
-        """A gallery picture becomes the reference."""
-        image_id = str(event._data["id"])
-        return self._picture(gallery, image_id), image_id
+    def open(self, fragment: str) -> tuple[Any, ...]:
+        """The form of a view from an address or another tab."""
+        view = View.loads(fragment)
+        shelf = self.library.shelf(view.gallery)
+        if view.reference_id:
+            if view.reference_id not in shelf.gallery.ids:
+                raise BadInput(
+                    f"Gallery {view.gallery!r} has no picture {view.reference_id!r} any more."
+                )
+            reference = shelf.gallery.image(view.reference_id)
+        elif view.picture:
+            reference = opened(view.picture)
+        else:
+            raise BadInput("This link names no reference image; choose one and search.")
+        form = (view.gallery, reference, view.reference_id, view.region, view.text)
+        return (*form, view.depth, view.judge, view.reason, view)
 
     @guarded
-    def use_example(self, event: gr.EventData) -> tuple[str, Image.Image, ImageId, str]:
-        """An example fills the form."""
+    def act(self, view: View, result: SearchResult | None, event: gr.EventData) -> View:
+        """The view after a click that asks for something else."""
+        return actions.changed(view, result, event._data)
+
+    @staticmethod
+    def visit(event: gr.EventData) -> str:
+        """An address that was loaded or gone back to."""
+        return f"{event._data.get('fragment', '')}&at={time.time_ns()}"
+
+    @guarded
+    def go_to(self, turns: History, event: gr.EventData) -> tuple[History, str]:
+        """Undo, or another turn."""
+        if event._data.get("action") == "undo":
+            turns = turns.back()
+        else:
+            index = int(event._data.get("value", -1))
+            if not 0 <= index < len(turns.turns):
+                raise BadInput("That turn is gone; the oldest ones are forgotten.")
+            turns = replace(turns, now=index)
+        if turns.now is None:
+            raise BadInput("There is nothing to undo yet.")
+        return turns, turns.turns[turns.now].view.dumps()
+
+    @guarded
+    def as_reference(self, view: View, event: gr.EventData) -> tuple[Any, ...]:
+        """A result becomes the reference of the next turn; what should change is asked anew."""
+        image_id = str(event._data.get("value", ""))
+        return self._image(view.gallery, image_id), image_id, "", ""
+
+    # --- running ---------------------------------------------------------------------------
+
+    def blank(self, said: str = "") -> Page:
+        """Nothing has run."""
+        waiting = {name: views.waiting(n) for name, n in CHAPTERS.items()}
+        return page(result=None, notice=views.notice(None, extra=said), picked="", **waiting)
+
+    def begin(self) -> tuple[Any, ...]:
+        """A new question: clear the page, offer Stop."""
+        waiting = {name: views.waiting(n, busy=n == 1) for name, n in CHAPTERS.items()}
+        cleared = page(result=None, notice="", picked="", **waiting)
+        return (gr.update(interactive=False), gr.update(interactive=True), *cleared)
+
+    def stop(self, ticket: Ticket) -> tuple[Any, ...]:
+        """The run ends at its next stage; what is there stays."""
+        ticket.take()
+        said = "Stopped. What is shown was finished before; press Search to start again."
+        return (*_buttons(running=False), views.notice(None, extra=said))
+
+    @staticmethod
+    def started() -> tuple[Any, Any]:
+        """Offer Stop."""
+        return _buttons(running=True)
+
+    @staticmethod
+    def ended(ticket: Ticket) -> tuple[Any, Any]:
+        """The run is over: offer Search, unless another one is on its way."""
+        return _buttons(running=ticket.open > 0)
+
+    @guarded
+    def run(
+        self,
+        view: View,
+        reference: Image.Image | None,
+        before: SearchResult | None,
+        turns: History,
+        ticket: Ticket,
+    ) -> Iterator[Page]:
+        """The chapters as the stages finish; an error is told and leaves what still holds."""
+        mine = ticket.take()
+        ticket.open += 1
+        last: dict[str, str] = {}
         try:
-            e = self.examples[int(event._data["id"])]
-        except (ValueError, IndexError) as error:
-            raise BadInput("There is no such example; pick one from the list.") from error
-        return e.gallery, self._picture(e.gallery, e.reference_id), e.reference_id, e.modification
+            for step in self.story.stages(view, reference, before, turns):
+                if ticket.number != mine:
+                    return
+                named = zip(PAGE, step, strict=True)
+                last |= {name: part for name, part in named if isinstance(part, str)}
+                yield step
+        except CirError as error:
+            rest = {name: left_over(n, last.get(name, "")) for name, n in CHAPTERS.items()}
+            yield page(notice=views.notice(None, extra=str(error)), **rest)
+            raise
+        finally:
+            ticket.open -= 1
+
+    # --- looking closer --------------------------------------------------------------------
 
     @guarded
-    def surprise(self, gallery: str) -> tuple[Image.Image, ImageId, str]:
-        """A random validation query, or a random picture where there are none."""
-        queries = self.library.queries(gallery)
-        if not queries:
-            image_id = self.library.shelf(gallery).some(1, random.Random())[0]
-            return self._picture(gallery, image_id), image_id, ""
-        t = random.choice(queries)
-        return self._picture(gallery, t.reference_id), t.reference_id, t.modification
+    def look(self, result: SearchResult | None, view: View, event: gr.EventData) -> Page:
+        """Another picture, or why the judge says what it says; no list changes."""
+        if result is None:
+            raise BadInput("Search first; then click a result to look closer.")
+        shelf = self.library.shelf(view.gallery)
+        told = event._data
+        image_id = str(told.get("value") or told.get("id") or "")
+        if told.get("action") == "why":
+            why = self.engine.why(result, view.gallery, image_id)
+            return page(picked=picked.panel(result, shelf, view, image_id, why=why))
+        view = replace(view, picked=image_id)
+        return page(
+            heatmaps=self.story.maps(result, view.gallery, image_id),
+            picked=picked.panel(result, shelf, view, image_id),
+            view=view,
+            address=view.fragment(),
+        )
 
-    @guarded
-    def change_gallery(self, gallery: str) -> tuple[Any, ...]:
-        """Another gallery: its pictures, an empty reference, nothing found yet."""
-        return (self.strip(gallery), None, "", *self.blank())
+    def threshold(self, view: View, event: gr.EventData) -> tuple[View, str]:
+        """The threshold of P(Yes) goes into the address."""
+        view = replace(view, threshold=min(1.0, max(0.0, float(event._data.get("value", 0.5)))))
+        return view, view.fragment()
 
-    def _picture(self, gallery: str, image_id: ImageId) -> Image.Image:
+    # --- parts -----------------------------------------------------------------------------
+
+    def _image(self, gallery: str, image_id: ImageId) -> Image.Image:
         if image_id not in self.library.shelf(gallery).gallery.ids:
             raise BadInput(f"Gallery {gallery!r} has no picture {image_id!r}; pick another.")
         image: Image.Image = self.library.shelf(gallery).gallery.image(image_id)
         return image
 
-    # --- running ---------------------------------------------------------------------------
 
-    def blank(self, said: str = "") -> Chapters:
-        """Nothing has run."""
-        return (None, views.notice(None, extra=said), *(views.waiting(n) for n in range(1, 6)))
-
-    def begin(self) -> tuple[Any, ...]:
-        """A run has been asked for: clear the page, offer Stop."""
-        first, *rest = (views.waiting(n, busy=n == 1) for n in range(1, 6))
-        return (gr.update(interactive=False), gr.update(interactive=True), None, "", first, *rest)
-
-    def finish(self) -> tuple[Any, Any]:
-        """The run is over: offer Search."""
-        return gr.update(interactive=True), gr.update(interactive=False)
-
-    def stopped(self, state: SearchResult | None) -> tuple[Any, ...]:
-        """The run was stopped: keep what is there, and say that it is not all."""
-        said = "Stopped. What is shown was finished before; press Search to start again."
-        return (*self.finish(), views.notice(None, extra=said))
-
-    @guarded
-    def search(self, *asked: Any, **named: Any) -> Iterator[Chapters]:
-        """The chapters as the stages finish; an error is told and leaves what still holds."""
-        last: dict[int, Any] = {}
-        try:
-            for step in self._stages(*asked, **named):
-                last |= {n: part for n, part in enumerate(step) if isinstance(part, str)}
-                yield step
-        except CirError as error:
-            rest = [_left_over(n, last.get(n + 1, "")) for n in range(1, 6)]
-            yield (SKIP, views.notice(None, extra=str(error)), *rest)
-            raise
-
-    def _stages(
-        self,
-        reference: Image.Image | None,
-        reference_id: str,
-        modification: str,
-        gallery: str,
-        depth: int = 50,
-        judging: bool = True,
-        reasoning: bool = True,
-        rerank_on: str = "intersection",
-        fuse: bool = False,
-    ) -> Iterator[Chapters]:
-        """The chapters as the stages finish: state, notice, then chapters 1 to 5."""
-        depth = int(depth) if judging else 0
-        shelf = self.library.shelf(gallery)
-        query = self._query(reference, reference_id, modification, gallery)
-        targets = self.library.targets(gallery, query.reference_id, modification)
-        result = None
-        for result in self.engine.search(
-            query,
-            gallery=gallery,
-            rerank=depth,
-            rerank_on=rerank_on,
-            fuse=fuse,
-            reason=reasoning,
-            top=TOP,
-        ):
-            out: list[Any] = [result, views.notice(result, targets), *[SKIP] * 5]
-            marks = views.marks_of(result, targets)
-            if result.stage == "describe":
-                out[2], out[3] = views.describe(result), views.waiting(2, busy=True)
-            elif result.stage == "coarse":
-                marks = views.marks_of(result, targets, self._first(result))
-                out[3] = views.coarse(result, shelf, marks)
-                out[4] = views.waiting(3, busy=True)
-                out[5] = views.waiting(4, busy=True) if depth else views.skipped(4, _OFF["judge"])
-            elif result.stage in ("judging", "rerank") and depth:
-                out[5] = self._judged(result, shelf, marks, rerank_on, depth)
-                if result.stage == "rerank" and reasoning:
-                    out[6] = views.waiting(5, busy=True)
-            elif result.stage == "reason":
-                out[6] = self._reasoned(result, shelf, marks)
-            yield tuple(out)
-        if result is None:
-            return
-        last: list[Any] = [result, SKIP, SKIP, SKIP, self._maps(result, gallery, ""), SKIP, SKIP]
-        if depth and not result.reranked:
-            last[5] = views.skipped(4, "The judge gave no verdict; the coarse lists still hold.")
-        if not reasoning:
-            last[6] = views.skipped(5, _OFF["reason"])
-        elif result.rationale is None and "cot" not in result.coarse:
-            last[6] = views.skipped(5, "There is no reasoning for this query; the rest holds.")
-        yield tuple(last)
-
-    @guarded
-    def pick(self, state: SearchResult | None, gallery: str, event: gr.EventData) -> str:
-        """Chapter 3 for the picture that was clicked."""
-        if state is None:
-            raise BadInput("Search first; then click a result to see its heatmaps.")
-        return self._maps(state, gallery, str(event._data["id"]))
-
-    # --- parts -----------------------------------------------------------------------------
-
-    def _query(
-        self, reference: Image.Image | None, reference_id: str, text: str, gallery: str
-    ) -> Any:
-        if reference is None and not reference_id:
-            raise BadInput("Choose a reference image: upload one or click a gallery picture.")
-        if not (text or "").strip():
-            raise BadInput("Write what should change, for example “hugging instead of standing”.")
-        if reference_id:
-            return self.engine.make_query(text=text, reference_id=reference_id, gallery=gallery)
-        return self.engine.make_query(text=text, reference=reference, gallery=gallery)
-
-    @staticmethod
-    def _first(result: SearchResult) -> ImageId:
-        """The first candidate of the first coarse list: union's."""
-        for ranking in result.coarse.values():
-            if ranking.candidates:
-                return ranking.candidates[0].image_id
-        return ""
-
-    @staticmethod
-    def _judged(result: SearchResult, shelf: Any, marks: Any, on: str, depth: int) -> str:
-        return views.judge(result, shelf, marks, rerank_on=on, depth=depth)
-
-    @staticmethod
-    def _reasoned(result: SearchResult, shelf: Any, marks: Any) -> str:
-        if result.rationale is None and "cot" not in result.coarse:
-            return views.skipped(5, "There is no reasoning for this query; the rest holds.")
-        return views.reason(result, shelf, marks)
-
-    def _maps(self, result: SearchResult, gallery: str, image_id: ImageId) -> str:
-        """Chapter 3: both maps and their difference; a plain sentence where there are none."""
-        image_id = image_id or self._first(result)
-        texts = [result.descriptions[m].text for m in views.MODES if m in result.descriptions]
-        if len(texts) < 2 or not image_id:
-            return views.skipped(3, "Two descriptions are needed to compare heatmaps.")
-        start = time.perf_counter()
-        image = self._picture(gallery, image_id)
-        try:
-            both = self.engine.explain(image, texts, image_id)
-        except CirError as error:
-            return views.skipped(3, str(error))
-        drawn, bar = figures(image, both)
-        shelf = self.library.shelf(gallery)
-        where = views.placed(result, image_id)
-        seconds = time.perf_counter() - start
-        return views.heatmaps(
-            image_id, shelf, drawn, bar, both[0].value_range, where, seconds=seconds
-        )
-
-
-def _left_over(number: int, shown: str) -> Any:
-    """What a chapter says after an error: what was finished stays."""
-    if '<i class="spin"' in shown and number == 4:
-        return views.skipped(4, "The judge did not finish; the coarse lists above still hold.")
-    return SKIP if shown and 'class="empty"' not in shown else views.waiting(number)
-
-
-_OFF = {
-    "judge": "The judge is switched off in the advanced options.",
-    "reason": "The reasoning is switched off in the advanced options.",
-}
+def _buttons(*, running: bool) -> tuple[Any, Any]:
+    """Search and Stop."""
+    return gr.update(interactive=not running), gr.update(interactive=running)

@@ -9,22 +9,75 @@ import gradio as gr
 from gradio.events import Dependency
 
 from cirdemo.ui import views
-from cirdemo.ui.events import SearchHandlers
+from cirdemo.ui.ask import PAINT, AskHandlers
+from cirdemo.ui.context import Context
+from cirdemo.ui.events import SearchHandlers, Ticket
+from cirdemo.ui.history import History
+from cirdemo.ui.story import CHAPTERS, PAGE
+from cirdemo.ui.view import View
 from cirdemo.ui.wiring import CLICKS, MODEL, PLAIN, QUIET
 
-# Picking a result also marks it everywhere and brings the heatmaps into view.
-PICKS = """
+# Any element with data-event sends that event, and with it all of its data-*; inside a data-form
+# the text of the form's textarea too. A picked card is marked everywhere at once. The threshold
+# dims cards while it is moved. Pictures that stand in several lists light up together.
+ACTS = """
 element.addEventListener('click', (event) => {
-  const hit = event.target.closest('.card[data-id]');
-  if (!hit) return;
-  document.querySelectorAll('.card[data-id]').forEach((card) =>
-    card.setAttribute('aria-pressed', String(card.dataset.id === hit.dataset.id)));
-  const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
-  document.getElementById('heatmaps')?.scrollIntoView(
-    {block: 'nearest', behavior: calm ? 'auto' : 'smooth'});
-  trigger('select', {id: hit.dataset.id});
+  const hit = event.target.closest('[data-event]');
+  if (!hit || hit.disabled) return;
+  const told = {...hit.dataset};
+  const form = hit.closest('[data-form]');
+  if (form && told.text === undefined) told.text = form.querySelector('textarea').value;
+  if (told.action === 'pick') {
+    document.querySelectorAll('.card[data-id]').forEach((card) =>
+      card.setAttribute('aria-pressed', String(card.dataset.id === hit.dataset.id)));
+    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    document.getElementById('picked')?.scrollIntoView(
+      {block: 'nearest', behavior: calm ? 'auto' : 'smooth'});
+  }
+  trigger(told.event, told);
+});
+const light = (event, on) => {
+  const card = event.target.closest?.('.card[data-id]');
+  if (card) document.querySelectorAll(`.card[data-id="${CSS.escape(card.dataset.id)}"]`)
+    .forEach((same) => same.classList.toggle('same', on));
+};
+for (const [name, on] of [['pointerover', true], ['pointerout', false],
+                          ['focusin', true], ['focusout', false]])
+  element.addEventListener(name, (event) => light(event, on));
+element.addEventListener('input', (event) => {
+  if (event.target.type !== 'range') return;
+  const value = Number(event.target.value);
+  const cards = [...element.querySelectorAll('.card[data-p]')];
+  cards.forEach((card) => card.classList.toggle('under', Number(card.dataset.p) < value));
+  const over = cards.filter((card) => Number(card.dataset.p) >= value).length;
+  event.target.nextElementSibling.textContent = value.toFixed(2);
+  element.querySelector('.survive').textContent = `${over} of ${cards.length} at or above`;
+});
+element.addEventListener('change', (event) => {
+  if (event.target.type === 'range') trigger('release', {value: event.target.value});
+});
+element.addEventListener('keydown', (event) => {
+  if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return;
+  event.target.closest('[data-form]')?.querySelector('.run')?.click();
 });
 """
+# The address follows the page, and the page follows the address.
+ADDRESS = """
+const go = () => {
+  const fragment = location.hash.slice(1);
+  if (fragment) trigger('select', {fragment});
+};
+window.addEventListener('popstate', go);
+watch('value', () => {
+  const fragment = props.value || '';
+  if (fragment && '#' + fragment !== location.hash) history.pushState(null, '', '#' + fragment);
+});
+setTimeout(go, 0);
+"""
+COPY = """() => {
+  navigator.clipboard?.writeText(location.href);
+  return [];
+}"""
 
 
 @dataclass(frozen=True)
@@ -33,9 +86,12 @@ class SearchTab:
 
     reference: gr.Image
     reference_id: gr.Textbox
+    region: gr.Textbox
+    painter: gr.HTML
     strip: gr.HTML
     more: gr.Button
     surprise: gr.Button
+    benchmark: gr.Dropdown
     modification: gr.Textbox
     search: gr.Button
     stop: gr.Button
@@ -43,19 +99,37 @@ class SearchTab:
     depth: gr.Slider
     judging: gr.Checkbox
     reasoning: gr.Checkbox
-    rerank_on: gr.Radio
-    fuse: gr.Checkbox
-    state: gr.State
+    turns: gr.HTML
+    result: gr.State
+    view: gr.State
+    history: gr.State
+    ticket: gr.State
+    address: gr.HTML
     notice: gr.HTML
-    chapters: tuple[gr.HTML, ...]
+    picked: gr.HTML
+    chapters: dict[str, gr.HTML]
 
     @property
     def page(self) -> list[gr.components.Component]:
-        """What a run writes: state, notice, chapters."""
-        return [self.state, self.notice, *self.chapters]
+        """What a run writes, in the order of `events.PAGE`."""
+        return [self.chapters.get(name) or getattr(self, name) for name in PAGE]
+
+    @property
+    def form(self) -> list[gr.components.Component]:
+        """The question, without the gallery."""
+        return [self.reference, self.reference_id, self.region, self.modification]
+
+    @property
+    def options(self) -> list[gr.components.Component]:
+        """The advanced options."""
+        return [self.depth, self.judging, self.reasoning]
 
 
-def _ask(handlers: SearchHandlers, gallery: str) -> dict[str, Any]:
+def _html(value: str, name: str, script: str | None, classes: str = "ours") -> gr.HTML:
+    return gr.HTML(value, js_on_load=script, elem_id=name, elem_classes=classes, **PLAIN)
+
+
+def _ask(ask: AskHandlers, gallery: str) -> dict[str, Any]:
     """The left column: reference, text, buttons, options, examples."""
     made: dict[str, Any] = {}
     made["reference"] = gr.Image(
@@ -68,9 +142,8 @@ def _ask(handlers: SearchHandlers, gallery: str) -> dict[str, Any]:
         placeholder="Drop a picture here,\nor pick one below",
     )
     made["reference_id"] = gr.Textbox(visible=False, label="Reference id", elem_id="reference-id")
-    made["strip"] = gr.HTML(
-        handlers.strip(gallery, 7), js_on_load=CLICKS, elem_id="strip", elem_classes="ours", **PLAIN
-    )
+    made["region"] = gr.Textbox(visible=False, label="Region", elem_id="region-code")
+    made["strip"] = _html(ask.strip(gallery, 7), "strip", CLICKS)
     with gr.Row(elem_classes="pair"):
         made["more"] = gr.Button("Other pictures", size="sm", min_width=80)
         made["surprise"] = gr.Button("Surprise me", size="sm", min_width=80, elem_id="surprise")
@@ -86,111 +159,125 @@ def _ask(handlers: SearchHandlers, gallery: str) -> dict[str, Any]:
     with gr.Row(elem_classes="pair go"):
         made["search"] = gr.Button("Search", variant="primary", min_width=80, elem_id="search")
         made["stop"] = gr.Button("Stop", min_width=60, interactive=False, elem_id="stop")
-    with gr.Accordion("Advanced options", open=False, elem_id="advanced"):
+    made["turns"] = _html("", "turns", CLICKS)
+    with gr.Accordion("Ignore or keep a region", open=False, elem_id="region"):
+        made["painter"] = _html(ask.painter(None, ""), "painter", PAINT)
+    with gr.Accordion("Benchmark queries and options", open=False, elem_id="advanced"):
+        made["benchmark"] = gr.Dropdown(
+            label="Benchmark query (validation split)",
+            info="its targets are known and will be marked",
+            elem_id="benchmark-query",
+        )
         made["depth"] = gr.Slider(
             5, 100, value=50, step=5, label="Re-ranking depth", info="candidates the judge sees"
         )
-        made["rerank_on"] = gr.Radio(
-            list(reversed(views.MODES)), value="intersection", label="List to re-rank"
-        )
         made["judging"] = gr.Checkbox(True, label="Judge the candidates")
-        made["fuse"] = gr.Checkbox(
-            False,
-            label="Fuse with the coarse score",
-            info="log-odds of both, added",
-            elem_id="fuse",
-        )
         made["reasoning"] = gr.Checkbox(True, label="Reason (CIR-CoT)")
-    with gr.Column(visible=bool(handlers.examples), elem_id="example-box"):
+    with gr.Column(visible=bool(ask.examples), elem_id="example-box"):
         gr.HTML("<h2 class='small'>Examples, each with a story</h2>", elem_classes="ours", **PLAIN)
-        made["examples"] = gr.HTML(
-            handlers.example_list(),
-            js_on_load=CLICKS,
-            elem_id="examples",
-            elem_classes="ours",
-            **PLAIN,
-        )
+        made["examples"] = _html(ask.example_list(), "examples", CLICKS)
     return made
 
 
-def render(handlers: SearchHandlers, gallery: str) -> SearchTab:
+def render(ask: AskHandlers, gallery: str) -> SearchTab:
     """Build the components; no event yet."""
     with gr.Row(elem_id="page"):
         with gr.Column(elem_id="ask", min_width=0):
-            asked = _ask(handlers, gallery)
+            asked = _ask(ask, gallery)
         with gr.Column(elem_id="story", min_width=0):
-            notice = gr.HTML("", elem_id="notice", elem_classes="ours", js_on_load=None, **PLAIN)
-            ids = ("describe", "coarse", "heatmaps", "judge", "reason")
-            chapters = tuple(
-                gr.HTML(
-                    views.waiting(n),
-                    js_on_load=None if name in ("describe", "heatmaps") else PICKS,
-                    elem_id=name,
-                    elem_classes="slot ours",
-                    **PLAIN,
-                )
-                for n, name in enumerate(ids, 1)
-            )
+            notice = _html("", "notice", None)
+            chapters: dict[str, gr.HTML] = {}
+            for name, number in CHAPTERS.items():
+                if name == "heatmaps":
+                    picked = _html("", "picked", ACTS)
+                chapters[name] = _html(views.waiting(number), name, ACTS, "slot ours")
     return SearchTab(
         **asked,
-        state=gr.State(None),
+        result=gr.State(None),
+        view=gr.State(View(gallery=gallery)),
+        history=gr.State(History()),
+        ticket=gr.State(Ticket()),
+        address=_html("", "address", ADDRESS),
         notice=notice,
+        picked=picked,
         chapters=chapters,
     )
 
 
-def _run(
-    after: Dependency, tab: SearchTab, handlers: SearchHandlers, gallery: gr.Dropdown
-) -> Dependency:
-    """Search once `after` has cleared the page, and give the buttons back whatever happens."""
-    asked = [tab.reference, tab.reference_id, tab.modification, gallery]
-    options = [tab.depth, tab.judging, tab.reasoning, tab.rerank_on, tab.fuse]
-    run: Dependency = after.then(
-        handlers.search, [*asked, *options], tab.page, api_name="run", **MODEL, **QUIET
-    )
-    for over in (run.success, run.failure):
-        over(handlers.finish, None, [tab.search, tab.stop], queue=False, **QUIET)
-    return run
-
-
-def listen(tab: SearchTab, handlers: SearchHandlers, gallery: gr.Dropdown) -> None:
+def listen(tab: SearchTab, handlers: SearchHandlers, ask: AskHandlers, context: Context) -> None:
     """Connect the components; the only place with events."""
-    fill = [tab.reference, tab.reference_id]
+    gallery, buttons = context.gallery, [tab.search, tab.stop]
+    quick: dict[str, Any] = {"queue": False, **QUIET}  # for what cannot fail: errors need the queue
+
+    def run(after: Dependency, *, fresh: bool) -> None:
+        """Search once `after` has made the view; give the buttons back whatever happens."""
+        if fresh:
+            after = after.success(handlers.begin, None, [*buttons, *tab.page], **quick)
+        else:
+            after = after.success(handlers.started, None, buttons, **quick)
+        inputs = [tab.view, tab.reference, tab.result, tab.history, tab.ticket]
+        done = after.success(handlers.run, inputs, tab.page, **MODEL, **QUIET)
+        for over in (done.success, done.failure):
+            over(handlers.ended, tab.ticket, buttons, **quick)
+
+    _fill(tab, ask, context)
+    pressed = gr.on(
+        [tab.search.click, tab.modification.submit],
+        handlers.asked,
+        [tab.view, gallery, *tab.form, *tab.options],
+        tab.view,
+        **QUIET,
+    )
+    run(pressed, fresh=True)
+    chosen = tab.examples.select(ask.use_example, None, [gallery, *tab.form], **QUIET)
+    chosen = chosen.success(
+        handlers.asked, [tab.view, gallery, *tab.form, *tab.options], tab.view, **QUIET
+    )
+    run(chosen, fresh=True)
+    opened = context.view.change(
+        handlers.open, context.view, [gallery, *tab.form, *tab.options, tab.view], **QUIET
+    )
+    run(opened, fresh=True)
+    tab.address.select(handlers.visit, None, context.view, **quick)
+    tab.turns.select(handlers.go_to, tab.history, [tab.history, context.view], **QUIET)
+    tab.stop.click(handlers.stop, tab.ticket, [*buttons, tab.notice], **quick)
+
+    for part in (tab.picked, *tab.chapters.values()):
+        changed = part.input(handlers.act, [tab.view, tab.result], tab.view, **QUIET)
+        run(changed, fresh=False)
+        part.select(handlers.look, [tab.result, tab.view], tab.page, **MODEL, **QUIET)
+    tab.picked.submit(
+        handlers.as_reference,
+        tab.view,
+        tab.form,
+        js="(...given) => { document.querySelector('#modification textarea')?.focus(); "
+        "return given; }",
+        **QUIET,
+    )
+    tab.chapters["judge"].release(handlers.threshold, tab.view, [tab.view, tab.address], **quick)
+
+
+def _fill(tab: SearchTab, ask: AskHandlers, context: Context) -> None:
+    """What fills the form."""
+    gallery, fill = context.gallery, [tab.reference, tab.reference_id]
     gr.on(
         [tab.reference.upload, tab.reference.clear, tab.reference.input],
         fn=None,
-        js="() => ''",
-        outputs=tab.reference_id,
+        js="() => ['', '']",
+        outputs=[tab.reference_id, tab.region],
         **QUIET,
     )
-    tab.strip.select(handlers.use_picture, gallery, fill, **QUIET)
-    tab.more.click(handlers.strip, gallery, tab.strip, **QUIET)
-    tab.surprise.click(handlers.surprise, gallery, [*fill, tab.modification], **QUIET)
-    gallery.input(handlers.change_gallery, gallery, [tab.strip, *fill, *tab.page], **QUIET)
-
-    buttons = [tab.search, tab.stop]
-    chosen = tab.examples.select(
-        handlers.use_example, None, [gallery, *fill, tab.modification], **QUIET
+    tab.reference.change(ask.painter, [tab.reference, tab.region], tab.painter, **QUIET)
+    tab.strip.select(ask.use_picture, gallery, [*fill, tab.region], **QUIET)
+    tab.more.click(ask.strip, gallery, tab.strip, **QUIET)
+    tab.surprise.click(ask.surprise, gallery, tab.form, **QUIET)
+    gallery.change(
+        ask.change_gallery,
+        gallery,
+        [tab.strip, tab.benchmark],
+        show_progress="hidden",
+        api_visibility="private",
     )
-    pressed = gr.on(
-        [tab.search.click, tab.modification.submit],
-        handlers.begin,
-        outputs=[*buttons, *tab.page],
-        queue=False,
-        **QUIET,
-    )
-    begun = chosen.success(handlers.begin, None, [*buttons, *tab.page], queue=False, **QUIET)
-    runs: list[Any] = [_run(after, tab, handlers, gallery) for after in (pressed, begun)]
-    halted = tab.stop.click(None, None, None, cancels=runs, queue=False, **QUIET)
-    halted.then(
-        handlers.stopped, tab.state, [*buttons, tab.notice], queue=False, **QUIET
-    )  # only then may Search be pressed: a late cancel would take the new run with it
-    for chapter in (tab.chapters[1], tab.chapters[3], tab.chapters[4]):
-        chapter.select(
-            handlers.pick,
-            [tab.state, gallery],
-            tab.chapters[2],
-            api_visibility="private",
-            show_progress="minimal",
-            **MODEL,
-        )
+    gallery.input(lambda: (None, "", ""), None, [*fill, tab.region], **QUIET)
+    tab.benchmark.input(ask.use_query, [gallery, tab.benchmark], tab.form, **QUIET)
+    tab.painter.input(ask.painted, None, tab.region, **QUIET)

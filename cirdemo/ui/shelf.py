@@ -15,7 +15,8 @@ from urllib.parse import quote
 import gradio as gr
 from PIL import Image
 
-from cirdemo.types import CirError, ImageId, Triplet
+from cirdemo.intake import load_image
+from cirdemo.types import BadInput, CirError, ImageId, Triplet
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "assets" / "examples.json"
 
@@ -25,6 +26,19 @@ def data_uri(image: Image.Image, quality: int = 72) -> str:
     buffer = io.BytesIO()
     image.convert("RGB").save(buffer, "WEBP", quality=quality)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def opened(uri: str) -> Image.Image:
+    """The picture of a data URI.
+
+    Raises:
+        BadInput: It is no picture.
+    """
+    try:
+        data = base64.b64decode(uri.partition(",")[2], validate=True)
+    except ValueError as error:
+        raise BadInput("The picture in this link is damaged; ask for the link again.") from error
+    return load_image(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +116,17 @@ class Library:
             self._queries[name] = [t for t in found if t.reference_id in ids]
         return self._queries[name]
 
-    def targets(self, name: str, reference_id: str | None, text: str) -> tuple[ImageId, ...]:
-        """The known targets of a query, when it is one of the dataset's."""
+    def triplet(self, name: str, reference_id: str | None, text: str) -> Triplet | None:
+        """The dataset's query of this reference and text, when it is one of them."""
         if not reference_id:
-            return ()
+            return None
         asked = text.strip().lower()
         for t in self.queries(name):
             if t.reference_id == reference_id and t.modification.strip().lower() == asked:
-                return t.target_ids
-        return ()
+                return t
+        return None
+
+    def targets(self, name: str, reference_id: str | None, text: str) -> tuple[ImageId, ...]:
+        """The known targets of a query, when it is one of the dataset's."""
+        found = self.triplet(name, reference_id, text)
+        return found.target_ids if found else ()

@@ -6,6 +6,7 @@ A permalink carries its meaning itself: nothing of it is kept on the server. It 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -46,6 +47,10 @@ class View:
     picked: str = ""  # the picture under the heatmaps; "reference" is the reference image
 
     def dumps(self) -> str:
+        """The view as text for the page's `view` box; no two are equal, so each one opens."""
+        return f"{self.fragment()}&at={time.time_ns()}"
+
+    def fragment(self) -> str:
         """What stands behind the `#` of a permalink: the fields that are not as by default."""
         pairs: list[tuple[str, str]] = []
         for f in fields(self):
@@ -62,7 +67,7 @@ class View:
 
     @classmethod
     def loads(cls, text: str) -> View:
-        """The view of an address; names it does not know are left out, as later versions add some.
+        """The view of an address or of `dumps`; names it does not know are left out.
 
         Raises:
             BadInput: The address is too long, or a value is not of its kind.

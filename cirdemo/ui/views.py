@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cirdemo.types import ImageId, Mode, Ranking, Rationale, Reranked, SearchResult
+from cirdemo.types import Description, ImageId, Mode, Ranking, SearchResult
 from cirdemo.ui import cards
 from cirdemo.ui.cards import Marks, Pictures, esc
+from cirdemo.ui.view import View
 
 MODES: tuple[Mode, Mode] = ("union", "intersection")
 SHOWN = 10  # cards of a coarse list
@@ -40,7 +41,20 @@ WAITING = {
 BUSY = {1: "writing…", 2: "searching…", 3: "comes last", 4: "judging…", 5: "thinking…"}
 MODE_SAYS = {
     "union": "everything in the reference, plus the edit",
+    "enhanced": "what the edit is about, and the place or the look",
     "intersection": "only what the edit is about",
+}
+DIAL = (("intersection", "Intersection"), ("enhanced", "between"), ("union", "Union"))
+LISTS = {
+    "union": "Union",
+    "enhanced": "Enhanced",
+    "intersection": "Intersection",
+    "image": "Image only",
+    "text": "Text only",
+    "sum": "Sum of both",
+    "qformer": "Q-Former",
+    "rrf": "Rank fusion",
+    "cot_direct": "No reasoning",
 }
 
 
@@ -56,31 +70,66 @@ def skipped(number: int, why: str) -> str:
     return cards.chapter(number, TITLES[number], LEADS[number], cards.placeholder(why))
 
 
-def marks_of(result: SearchResult, targets: Iterable[ImageId] = (), picked: str = "") -> Marks:
-    """Known targets, and the pictures among the shown ones of both coarse lists."""
+def marks_of(
+    result: SearchResult,
+    view: View,
+    targets: Iterable[ImageId] = (),
+    subset: Iterable[ImageId] = (),
+) -> Marks:
+    """Known targets, named hard negatives, pictures in both shown lists, and what was liked."""
     lists = [set(result.coarse[m].ids[:SHOWN]) for m in MODES if m in result.coarse]
     shared = frozenset(lists[0] & lists[1]) if len(lists) == 2 else frozenset()
-    return Marks(frozenset(targets), shared, picked)
+    return Marks(
+        targets=frozenset(targets),
+        shared=shared,
+        picked=view.picked,
+        subset=frozenset(subset) - frozenset(targets),
+        liked=frozenset(view.more),
+        disliked=frozenset(view.less),
+    )
 
 
-def describe(result: SearchResult) -> str:
-    """Chapter 1: both descriptions as cue chips with their text."""
-    panels = []
-    for mode in MODES:
-        found = result.descriptions.get(mode)
-        if found is None:
-            continue
-        panels.append(
-            f'<article class="panel {mode}"><h3>{mode.capitalize()}</h3>'
-            f'<p class="what">{esc(MODE_SAYS[mode])}</p>{cards.chips(found.cues)}'
-            f'<blockquote id="text-{mode}">{esc(found.text)}</blockquote></article>'
-        )
-    body = f'<div class="two">{"".join(panels)}</div>{cards.legend()}'
+def describe(result: SearchResult, view: View) -> str:
+    """Chapter 1: the descriptions as cue chips, their text to edit, and the dial between them."""
+    modes = [m for m in (*MODES[:1], "enhanced", *MODES[1:]) if m in result.descriptions]
+    panels = "".join(_panel(result.descriptions[m], view) for m in modes)  # type: ignore[index]
+    steps = "".join(
+        f'<button type="button" data-event="input" data-action="dial" data-mode="{mode}" '
+        f'aria-pressed="{str(view.rerank_on == mode).lower()}">{said}</button>'
+        for mode, said in DIAL
+    )
+    dial = (
+        '<div class="dial" role="group" aria-label="How much of the reference the search keeps">'
+        f"<span>Go on with</span>{steps}<small>the list that is judged below</small></div>"
+    )
+    body = f'<div class="panels n{len(modes)}">{panels}</div>{dial}{cards.legend()}'
     seconds = result.seconds.get("describe")
-    return cards.chapter(1, TITLES[1], LEADS[1], body, seconds=seconds)
+    known = "describe" in result.remembered
+    return cards.chapter(1, TITLES[1], LEADS[1], body, seconds=seconds, known=known)
 
 
-def coarse_row(ranking: Ranking, pictures: Pictures, marks: Marks) -> str:
+def _panel(found: Description, view: View) -> str:
+    """One description: chips, and the text with a button to run from it."""
+    mode = found.mode
+    by_hand = bool(getattr(view, mode))
+    own = f'data-event="input" data-action="write" data-mode="{mode}"'
+    back = (
+        f'<button type="button" class="quiet" {own} data-text="">back to the model\'s</button>'
+        if by_hand
+        else ""
+    )
+    mine = '<span class="mine">edited by you</span>' if by_hand else ""
+    return (
+        f'<article class="panel {mode}"><h3>{mode.capitalize()} {mine}</h3>'
+        f'<p class="what">{esc(MODE_SAYS[mode])}</p>{cards.chips(found.cues, mode)}'
+        f'<div class="write" data-form><textarea rows="2" maxlength="300" id="text-{mode}" '
+        f'aria-label="{mode.capitalize()} description, editable">{esc(found.text)}</textarea>'
+        f'<div><button type="button" class="run" {own}>Run from here</button>{back}</div></div>'
+        f"</article>"
+    )
+
+
+def coarse_row(ranking: Ranking, pictures: Pictures, marks: Marks, shown: int = SHOWN) -> str:
     """The best candidates of one method."""
     items = [
         cards.card(
@@ -89,28 +138,44 @@ def coarse_row(ranking: Ranking, pictures: Pictures, marks: Marks) -> str:
             marks,
             c.rank,
             foot=f'<span class="score">{c.score:.3f}</span>',
-            says=f"cosine {c.score:.3f}",
+            says=f"score {c.score:.3f}",
         )
-        for c in ranking.candidates[:SHOWN]
+        for c in ranking.candidates[:shown]
     ]
     return cards.row(items, f"{ranking.method}, best {len(items)}")
 
 
-def coarse(result: SearchResult, pictures: Pictures, marks: Marks) -> str:
-    """Chapter 2: one row of cards for each description."""
-    body = ""
-    for mode in MODES:
-        if mode in result.coarse:
-            body += (
-                f'<div class="list {mode}"><h3>{mode.capitalize()}</h3>'
-                f"{coarse_row(result.coarse[mode], pictures, marks)}</div>"
-            )
-    key = '<li><b class="gem">◆</b> in both lists</li><li>0.123 is the cosine similarity</li>'
-    if marks.targets:
-        key = '<li><b class="star">★</b> known target</li>' + key
-    body += f'<ul class="legend">{key}<li>click a picture for its heatmaps</li></ul>'
-    seconds = result.seconds.get("coarse")
-    return cards.chapter(2, TITLES[2], LEADS[2], body, seconds=seconds)
+def coarse(
+    result: SearchResult,
+    pictures: Pictures,
+    marks: Marks,
+    view: View,
+    offered: Iterable[str] = (),
+) -> str:
+    """Chapter 2: a row of cards for each list, and the lists that are one click away."""
+    names = [m for m in ("union", "enhanced", "intersection") if m in result.coarse]
+    names += [m for m in view.columns if m in result.coarse and m not in (*names, "cot_direct")]
+    body = "".join(
+        f'<div class="list {name}"><h3>{esc(LISTS.get(name, name))}</h3>'
+        f"{coarse_row(result.coarse[name], pictures, marks)}</div>"
+        for name in names
+    )
+    more = "".join(
+        f'<button type="button" class="toggle" data-event="input" data-action="column" '
+        f'data-value="{esc(name)}" aria-pressed="{str(name in view.columns).lower()}">'
+        f"{esc(LISTS.get(name, name))}</button>"
+        for name in offered
+    )
+    if more:
+        body += f'<div class="tools columns"><span>More lists</span>{more}</div>'
+    key = "".join(
+        f'<li><b class="{kind}">{symbol}</b> {said}</li>'
+        for kind, symbol, said, where in cards.BADGES
+        if getattr(marks, where)
+    )
+    key += "<li>the number is the similarity (cosine; of a fusion, its own score)</li>"
+    body += f'<ul class="legend">{key}<li>click a picture to look closer</li></ul>'
+    return cards.chapter(2, TITLES[2], LEADS[2], body, seconds=result.seconds.get("coarse"))
 
 
 def heatmaps(
@@ -155,76 +220,6 @@ def placed(result: SearchResult, image_id: ImageId) -> str:
     if "cot" in result.coarse:
         ranks.append(("reasoning", result.coarse["cot"].rank_of(image_id)))
     return " · ".join(f"{name} {rank}" for name, rank in ranks if rank)
-
-
-def in_progress(result: SearchResult, rerank_on: str) -> tuple[Reranked, ...]:
-    """The verdicts so far in order of P(Yes), before the engine has the full list."""
-    ranking = result.coarse.get(rerank_on)
-    by_id = {c.image_id: c for c in ranking.candidates} if ranking else {}
-    found = [j for j in result.judgements.values() if j.image_id in by_id]
-    found.sort(key=lambda j: (-j.margin, by_id[j.image_id].rank))
-    return tuple(
-        Reranked(
-            image_id=j.image_id,
-            rank=i,
-            coarse_rank=by_id[j.image_id].rank,
-            score=by_id[j.image_id].score,
-            yes_probability=j.yes_probability,
-            margin=j.margin,
-        )
-        for i, j in enumerate(found, 1)
-    )
-
-
-def judge(
-    result: SearchResult, pictures: Pictures, marks: Marks, *, rerank_on: str, depth: int
-) -> str:
-    """Chapter 4: the re-ranked cards and the rank-flow chart; partial while judging."""
-    done = bool(result.reranked)
-    items = result.reranked or in_progress(result, rerank_on)
-    if not items:
-        return waiting(4, busy=True)
-    drawn = "".join(cards.judged_card(i, pictures, marks, moves=done) for i in items)
-    if done:
-        chart = (
-            f"<figure>{cards.rank_flow(items, pictures, marks)}<figcaption>From {esc(rerank_on)} "
-            f"rank to new rank, best {min(12, len(items))}.</figcaption></figure>"
-        )
-        status = ""
-    else:
-        depth = min(depth, len(result.coarse[rerank_on].candidates))
-        chart = cards.placeholder("The rank-flow chart follows when all candidates are judged.")
-        status = f"{len(items)} of {depth} judged…"
-    body = (
-        f'<div class="verdicts"><div class="flowbox">{chart}</div>'
-        f'<div class="grid" role="group" aria-label="Re-ranked candidates">{drawn}</div></div>'
-    )
-    seconds = result.seconds.get("rerank") if done else None
-    return cards.chapter(4, TITLES[4], LEADS[4], body, seconds=seconds, status=status)
-
-
-def steps(rationale: Rationale) -> str:
-    """Caption, reasoning, conclusion as three steps."""
-    told = (
-        ("Caption", "what the reference shows", rationale.caption),
-        ("Reasoning", "what the edit asks for", rationale.reasoning),
-        ("Conclusion", "what to look for", rationale.conclusion),
-    )
-    items = "".join(
-        f"<li><h3>{name}</h3><p class='what'>{what}</p><blockquote>{esc(text)}</blockquote></li>"
-        for name, what, text in told
-    )
-    return f'<ol class="steps">{items}</ol>'
-
-
-def reason(result: SearchResult, pictures: Pictures, marks: Marks) -> str:
-    """Chapter 5: the rationale and the list its vector finds."""
-    body = steps(result.rationale) if result.rationale else ""
-    if "cot" in result.coarse:
-        drawn = coarse_row(result.coarse["cot"], pictures, marks)
-        body += f'<div class="list cot"><h3>Found by reasoning</h3>{drawn}</div>'
-    seconds = result.seconds.get("reason")
-    return cards.chapter(5, TITLES[5], LEADS[5], body, seconds=seconds)
 
 
 def target_ranks(result: SearchResult, targets: Iterable[ImageId]) -> dict[str, int | None]:

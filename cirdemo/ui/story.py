@@ -1,0 +1,203 @@
+"""The five chapters of a search as its stages finish: from the engine's records to the page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from cirdemo.steer import Steer
+from cirdemo.types import CirError, ImageId, Query, Rationale, SearchResult
+from cirdemo.ui import history, judge_views, picked, reason_views, views
+from cirdemo.ui.history import History
+from cirdemo.ui.maps import figures
+from cirdemo.ui.shelf import Library, data_uri, opened
+from cirdemo.ui.view import View
+
+TOP = 50  # length of the coarse lists
+SKIP = gr.skip()
+NO_REASON = "There is no reasoning for this query; the rest holds."
+COLUMNS = ("image", "text", "sum", "qformer", "rrf")  # lists that are one click away
+PAGE = (  # what a run writes, in the order of the page's components
+    *("result", "notice", "describe", "coarse", "heatmaps", "judge", "reason"),
+    *("picked", "view", "address", "history", "turns"),
+)
+CHAPTERS = {name: n for n, name in enumerate(PAGE[2:7], start=1)}
+Page = tuple[Any, ...]
+
+
+def page(**parts: Any) -> Page:
+    """The outputs of a run: what is named, and nothing changed elsewhere."""
+    return tuple(parts.get(name, SKIP) for name in PAGE)
+
+
+@dataclass(frozen=True)
+class Story:
+    """Runs a view on the engine and draws what it finds."""
+
+    engine: Any
+    library: Library
+    offered: tuple[str, ...] = ()  # lists that are one click away
+
+    def stages(
+        self,
+        view: View,
+        reference: Image.Image | None,
+        before: SearchResult | None,
+        turns: History,
+    ) -> Iterator[Page]:
+        """What changes on the page after each stage.
+
+        Args:
+            view: What is asked.
+            reference: The picture of the form; a gallery picture is taken by its id.
+            before: What is on the page: its chapters stay until new ones come.
+            turns: The visitor's turns so far.
+        """
+        shelf = self.library.shelf(view.gallery)
+        query = self.query(reference, view)
+        known = self.library.triplet(view.gallery, query.reference_id, view.text)
+        targets = known.target_ids if known else ()
+        depth = view.depth if view.judge else 0
+        other = _other_verdicts(before, query.query_id, view)
+        result: SearchResult | None = None
+        for result in self.engine.search(
+            query,
+            gallery=view.gallery,
+            methods=self._methods(view),
+            rerank=depth,
+            rerank_on=view.rerank_on,
+            fuse=view.fuse,
+            reason=view.reason,
+            top=TOP,
+            descriptions=view.descriptions,
+            steer=Steer(more=view.more, less=view.less, without=view.without),
+            thoughts=Rationale(**{"reasoning": "", "conclusion": "", **view.thoughts})
+            if view.thoughts
+            else None,
+            tuned=view.tuned,
+        ):
+            marks = views.marks_of(result, view, targets, known.subset_ids if known else ())
+            out: dict[str, Any] = {
+                "result": result,
+                "notice": views.notice(result, targets),
+                "view": view,
+            }
+            if result.stage == "describe":
+                out |= {"describe": views.describe(result, view)}
+                out |= {"coarse": views.waiting(2, busy=True)} if before is None else {}
+            elif result.stage == "coarse":
+                marks = replace(marks, picked=view.picked or _first(result))
+                out["coarse"] = views.coarse(result, shelf, marks, view, self.offered)
+                if before is None:
+                    busy, off = views.waiting(4, busy=True), views.skipped(4, _OFF["judge"])
+                    out |= {
+                        "heatmaps": views.waiting(3, busy=True),
+                        "judge": busy if depth else off,
+                    }
+            elif result.stage in ("judging", "rerank") and depth:
+                out["judge"] = judge_views.judge(result, shelf, marks, view, other)
+                if result.stage == "rerank" and view.reason and before is None:
+                    out["reason"] = views.waiting(5, busy=True)
+            elif result.stage in ("reasoning", "reason"):
+                out["reason"] = self._reasoned(result, shelf, marks, view)
+                if result.stage == "reason" and result.judgements:
+                    out["judge"] = judge_views.judge(result, shelf, marks, view, other)
+            yield page(**out)
+        if result is None:
+            return
+        end = self.end(result, view, turns)
+        if depth and not result.judgements:
+            end["judge"] = views.skipped(4, "The judge gave no verdict; the coarse lists hold.")
+        elif not depth:
+            end["judge"] = views.skipped(4, _OFF["judge"])
+        if not view.reason:
+            end["reason"] = views.skipped(5, _OFF["reason"])
+        elif result.rationale is None and "cot" not in result.coarse:
+            end["reason"] = views.skipped(
+                5, "There is no reasoning for this query; the rest holds."
+            )
+        yield page(**end)
+
+    def end(self, result: SearchResult, view: View, turns: History) -> dict[str, Any]:
+        """What follows the last stage: the maps, the picked picture, the address, the turn."""
+        shelf = self.library.shelf(view.gallery)
+        image_id = view.picked or _first(result)
+        small = result.query.reference.copy()
+        small.thumbnail((56, 56))
+        turns = turns.add(view, data_uri(small))
+        return {
+            "heatmaps": self.maps(result, view.gallery, image_id),
+            "picked": picked.panel(result, shelf, view, image_id),
+            "address": view.fragment(),
+            "history": turns,
+            "turns": history.tree(turns),
+        }
+
+    def _methods(self, view: View) -> list[str]:
+        return list(dict.fromkeys(("union", "intersection", *view.columns)))
+
+    def query(self, reference: Image.Image | None, view: View) -> Query:
+        """The engine's query of a view."""
+        asked: dict[str, Any]
+        if view.reference_id:
+            asked = {"reference_id": view.reference_id}
+        else:
+            asked = {"reference": reference if reference is not None else opened(view.picture)}
+        query: Query = self.engine.make_query(
+            text=view.text, gallery=view.gallery, region=view.region, **asked
+        )
+        return query
+
+    def _reasoned(self, result: SearchResult, shelf: Any, marks: Any, view: View) -> str:
+        if result.rationale is None and "cot" not in result.coarse:
+            return views.skipped(5, NO_REASON)
+        return reason_views.reason(result, shelf, marks, view)
+
+    def maps(self, result: SearchResult, gallery: str, image_id: ImageId) -> str:
+        """Chapter 3: both maps and their difference; a plain sentence where there are none."""
+        texts = [result.descriptions[m].text for m in views.MODES if m in result.descriptions]
+        if len(texts) < 2 or not image_id:
+            return views.skipped(3, "Two descriptions are needed to compare heatmaps.")
+        start = time.perf_counter()
+        image = self.library.shelf(gallery).gallery.image(image_id)
+        try:
+            both = self.engine.explain(image, texts, image_id)
+        except CirError as error:
+            return views.skipped(3, str(error))
+        drawn, bar = figures(image, both)
+        shelf = self.library.shelf(gallery)
+        where = views.placed(result, image_id)
+        seconds = time.perf_counter() - start
+        return views.heatmaps(
+            image_id, shelf, drawn, bar, both[0].value_range, where, seconds=seconds
+        )
+
+
+def _first(result: SearchResult) -> ImageId:
+    """The first candidate of the first coarse list: union's."""
+    return next((r.ids[0] for r in result.coarse.values() if r.ids), "")
+
+
+def _other_verdicts(before: SearchResult | None, query_id: str, view: View) -> dict[ImageId, float]:
+    """P(Yes) of the run before, where it asked the same of the judge switched the other way."""
+    if before is None or before.query.query_id != query_id or before.tuned == view.tuned:
+        return {}
+    return {i: j.yes_probability for i, j in before.judgements.items()}
+
+
+def left_over(number: int, shown: str) -> Any:
+    """What a chapter says after an error: what was finished stays."""
+    if '<i class="spin"' in shown and number == 4:
+        return views.skipped(4, "The judge did not finish; the coarse lists above still hold.")
+    return SKIP if shown and 'class="empty"' not in shown else views.waiting(number)
+
+
+_OFF = {
+    "judge": "The judge is switched off in the advanced options.",
+    "reason": "The reasoning is switched off in the advanced options.",
+}
