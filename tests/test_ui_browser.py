@@ -45,7 +45,7 @@ def test_an_empty_text_is_told_not_thrown(page):
 
 
 def test_a_run_can_be_stopped_and_started_again(page):
-    ask(page)
+    ask(page, "now with a drum too")  # asked nowhere else: what is remembered cannot be stopped
     page.locator("#describe textarea").first.wait_for(timeout=60_000)
     page.get_by_role("button", name="Stop").click()
     page.locator("#search:enabled").wait_for()

@@ -207,7 +207,7 @@ def render(ask: AskHandlers, gallery: str) -> SearchTab:
 def listen(tab: SearchTab, handlers: SearchHandlers, ask: AskHandlers, context: Context) -> None:
     """Connect the components; the only place with events."""
     gallery, buttons = context.gallery, [tab.search, tab.stop]
-    quick: dict[str, Any] = {"queue": False, **QUIET}  # for what cannot fail: errors need the queue
+    quick: dict[str, Any] = {"queue": False, **QUIET}  # for what cannot fail; errors need a queue
 
     def run(after: Dependency, *, fresh: bool) -> None:
         """Search once `after` has made the view; give the buttons back whatever happens."""
