@@ -6,11 +6,12 @@ from collections.abc import Collection, Sequence
 
 from cirdemo.selftest import Check
 from cirdemo.types import ImageId
-from cirdemo.ui import cards, views
+from cirdemo.ui import cards, judge_views, reason_views
 from cirdemo.ui.cards import Marks, Pictures, esc
 from cirdemo.ui.findings import Finding, Run
 from cirdemo.ui.lessons import LESSONS, Lesson
 from cirdemo.ui.shelf import Example
+from cirdemo.ui.view import View
 
 SHOWN = 7  # cards of a list; the target follows where it stands further down
 NAMES = {
@@ -103,14 +104,13 @@ def proof(told: Lesson, run: Run, pictures: Pictures) -> str:
     if set(told.show) == {"union", "intersection"}:
         body += descriptions(run)
     if result.rationale is not None and "cot" in told.show:
-        body += views.steps(result.rationale)
+        body += reason_views.steps(result.rationale, View(), (), editable=False)
     lists = "".join(ranked(name, run, pictures) for name in told.show)
     if "judge" in told.show and result.reranked:
-        chart = cards.rank_flow(result.reranked, pictures, Marks(frozenset(run.targets)))
-        lists = (
-            f'<div class="beside"><figure>{chart}<figcaption>Coarse rank to new rank, the best 12; '
-            f"★ and gold: a target.</figcaption></figure><div>{lists}</div></div>"
+        chart = judge_views.flow(
+            result.reranked, pictures, Marks(frozenset(run.targets)), "intersection"
         )
+        lists = f'<div class="beside">{chart}<div>{lists}</div></div>'
     body += lists
     spent = " · ".join(f"{stage} {s:.2f} s" for stage, s in result.seconds.items())
     return (

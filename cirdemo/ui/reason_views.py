@@ -39,7 +39,9 @@ def reason(
         support: For each sentence what it rests on: records with step, text, supported, why.
     """
     done = result.stage == "reason"
-    body = steps(result.rationale, view, support, done) if result.rationale else ""
+    body = (
+        steps(result.rationale, view, support, editable=done, done=done) if result.rationale else ""
+    )
     if done and "cot" in result.coarse:
         body += _list("Found by reasoning", "cot", result, pictures, marks)
         if "cot_direct" in result.coarse:
@@ -59,7 +61,9 @@ def reason(
     )
 
 
-def steps(thought: Rationale, view: View, support: Sequence[Any], done: bool) -> str:
+def steps(
+    thought: Rationale, view: View, support: Sequence[Any], *, editable: bool, done: bool = True
+) -> str:
     """Caption, reasoning, conclusion: each with what its sentences rest on, and to be edited."""
     items = []
     for name, title, what in STEPS:
@@ -72,7 +76,7 @@ def steps(thought: Rationale, view: View, support: Sequence[Any], done: bool) ->
             f'<textarea rows="3" maxlength="600" aria-label="{title}, editable">{esc(text)}'
             f'</textarea><button type="button" class="run" data-event="input" data-action="think" '
             f'data-value="{name}">Go on from here</button></details>'
-            if done
+            if editable
             else ""
         )
         caret = "" if done else '<i class="caret" aria-hidden="true"></i>'
