@@ -86,5 +86,8 @@ def build_app(engine: Any, *, public: bool = False) -> gr.Blocks:
         gallery_tab.listen(gallery_page, gallery_tab.GalleryHandlers(context), context)
         learn_tab.listen(learn_page, learn_tab.LearnHandlers(context), context)
         view.change(lambda: gr.update(selected="search"), None, tabs, queue=False, **QUIET)
+        compare_page.view.change(
+            lambda: gr.update(selected="compare"), None, tabs, queue=False, **QUIET
+        )
         switch.click(None, js=SWITCH, api_visibility="private", queue=False)
     return page

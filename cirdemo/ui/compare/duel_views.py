@@ -67,12 +67,12 @@ def board(rows: Sequence[Row], about: Mapping[str, str]) -> str:
     found = compare(rows)
     return (
         f'<div class="duel"><div class="result">{_sides(about)}{_tally(found)}{_table(found)}'
-        f'<p class="verdict">{esc(verdict(found))}</p>'
+        f'<p class="claim">{esc(verdict(found))}</p>'
         f'<p class="fine">{found["queries"]} queries of {esc(about["dataset"])}, split '
         f"{esc(about['split'])}, protocol reference-excluded. Intervals: 95 % of 2,000 resamples "
         "of the queries, both settings on the same ones. McNemar: exact, two-sided.</p>"
         f"<code>{esc(about['command'])}</code></div>"
-        f"<figure class='plot'>{plot(rows)}<figcaption>Rank of the best target: A across, B "
+        f"<figure class='rankplot'>{plot(rows)}<figcaption>Rank of the best target: A across, B "
         "upwards, both logarithmic. ▲ above the line: A is better.</figcaption></figure></div>"
     )
 
@@ -201,7 +201,7 @@ def _match(n: int, row: Row, pictures: Pictures) -> str:
         first = found["top"][0] if found["top"] else ""
         hit = " hit" if first in row["targets"] else ""
         cells += (
-            f'<span class="one {side}{hit}"><small>{side.upper()} puts first</small>'
+            f'<span class="shot {side}{hit}"><small>{side.upper()} puts first</small>'
             f"{_small(first, pictures)}<b>★ {found['rank'] or '–'}</b></span>"
         )
     target = row["a"]["target"] or row["b"]["target"] or row["targets"][0]
@@ -211,9 +211,9 @@ def _match(n: int, row: Row, pictures: Pictures) -> str:
     return (
         f'<li><button type="button" class="match {kind}" data-action="open" data-n="{n}" '
         f'aria-label="{esc(label)}"><span class="sign" title="{NAMES[kind]}">{SIGNS[kind]}</span>'
-        f'<span class="one"><small>reference</small>{_small(row["reference_id"], pictures)}</span>'
+        f'<span class="shot"><small>reference</small>{_small(row["reference_id"], pictures)}</span>'
         f'<span class="words"><q>{esc(row["modification"])}</q><small>{esc(about)}</small></span>'
-        f'<span class="one want"><small>★ target</small>{_small(target, pictures)}</span>{cells}'
+        f'<span class="shot want"><small>★ target</small>{_small(target, pictures)}</span>{cells}'
         "</button></li>"
     )
 

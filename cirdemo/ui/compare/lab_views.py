@@ -135,7 +135,7 @@ def _sum(outcomes: Sequence[Outcome]) -> str:
 
 def _row(found: Outcome, original: Outcome, pictures: Pictures, count: int) -> str:
     symbol, name = TAGS[found.variant.kind]
-    tag = f'<span class="tag {found.variant.kind}"><b aria-hidden="true">{symbol}</b>{name}</span>'
+    tag = f'<span class="try {found.variant.kind}"><b aria-hidden="true">{symbol}</b>{name}</span>'
     text = _text(found, original)
     if found.error:
         return (
@@ -144,7 +144,7 @@ def _row(found: Outcome, original: Outcome, pictures: Pictures, count: int) -> s
     faint = " faint" if effect(found, original, count) < SLIGHT else ""
     alt = esc(pictures.alt(found.first)) if found.first else ""
     first = (
-        f'<span class="now"><img src="{esc(pictures.src(found.first))}" alt="now first: {alt}" '
+        f'<span class="leader"><img src="{esc(pictures.src(found.first))}" alt="now first: {alt}" '
         f'title="now first: {alt}" width="52" height="52" loading="lazy"></span>'
         if found.first
         else ""

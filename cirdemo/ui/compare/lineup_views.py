@@ -186,7 +186,7 @@ def agreement(lines: Sequence[Line]) -> str:
         '<h3 id="agree-title">Who agrees with whom</h3>'
         f"<p>Overlap@{HEAD}: how many of their first {HEAD} pictures two methods share; the order "
         f"does not count. {HEAD} is the same ten, 0 is none in common.</p>{_extremes(cells)}</div>"
-        '<div class="scroll" tabindex="0" role="group" aria-label="Agreement of methods"><table>'
+        '<div class="slide" tabindex="0" role="group" aria-label="Agreement of methods"><table>'
         f"<thead><tr><td></td>{top}</tr></thead><tbody>{body}</tbody></table></div></section>"
     )
 
