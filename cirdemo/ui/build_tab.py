@@ -247,6 +247,7 @@ class Local:
     """What only the owner of this machine may fill in."""
 
     source: gr.Radio
+    copied: gr.HTML  # what happens to uploads
     path: gr.Textbox
     kind: gr.Dropdown
     name: gr.Textbox
@@ -291,8 +292,8 @@ def render(context: Context) -> BuildTab:
                 height=150,
                 elem_id="gal-files",
             )
-            gr.HTML(f'<p class="soft">{limit}</p>', elem_classes="ours", **PLAIN)
-            made["local"] = Local(source, **_local()) if local else None
+            said = gr.HTML(f'<p class="soft">{limit}</p>', elem_classes="ours", **PLAIN)
+            made["local"] = Local(source, said, **_local()) if local else None
             made["caption"] = gr.Checkbox(
                 False,
                 label="Have the language model caption them",
@@ -349,8 +350,9 @@ def _local() -> dict[str, Any]:
 
 
 def _sources(source: str) -> tuple[Any, ...]:
-    """Which inputs a source needs: files, path, kind."""
+    """Which inputs a source needs: files and what is said of them, path, kind."""
     return (
+        gr.update(visible=source == UPLOAD),
         gr.update(visible=source == UPLOAD),
         gr.update(visible=source != UPLOAD),
         gr.update(visible=source == DATASET),
@@ -369,7 +371,11 @@ def listen(tab: BuildTab, handlers: BuildHandlers, context: Context) -> None:
         form = [mine.source, tab.files, mine.path, mine.kind, mine.name, mine.add, tab.caption]
         begun = tab.build.click(handlers.start, form, tab.job, queue=False, **QUIET)
         mine.source.change(
-            _sources, mine.source, [tab.files, mine.path, mine.kind], queue=False, **QUIET
+            _sources,
+            mine.source,
+            [tab.files, mine.copied, mine.path, mine.kind],
+            queue=False,
+            **QUIET,
         )
         tab.mine.select(
             handlers.act, context.gallery, [tab.job, context.gallery, tab.mine], **QUIET

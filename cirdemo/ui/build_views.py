@@ -153,11 +153,19 @@ def _left_out(files: Sequence[LeftOut]) -> str:
     rest = len(files) - SHOWN
     more = f'<p class="soft">and {rest:,} more in the download</p>' if rest > 0 else ""
     return (
-        f'<section class="chapter"><h2>{len(files):,} files were left out</h2>'
+        f'<section class="chapter"><h2>{_files(len(files))} left out</h2>'
         f'<p class="lead">{esc(told)}</p><div class="scroll" tabindex="0" role="region" '
         f'aria-label="Files left out"><table><thead><tr><th scope="col">file</th>'
         f'<th scope="col">why</th></tr></thead><tbody>{rows}</tbody></table></div>{more}</section>'
     )
+
+
+def _files(count: int) -> str:
+    return "1 file was" if count == 1 else f"{count:,} files were"
+
+
+def _pairs(count: int) -> str:
+    return "1 pair looks" if count == 1 else f"{count:,} pairs look"
 
 
 def _near(pairs: Sequence[tuple[str, str, float]], pictures: Pictures | None) -> str:
@@ -168,8 +176,8 @@ def _near(pairs: Sequence[tuple[str, str, float]], pictures: Pictures | None) ->
     rest = len(pairs) - PAIRS
     more = f'<p class="soft">and {rest:,} more in the download</p>' if rest > 0 else ""
     return (
-        f'<section class="chapter"><h2>{len(pairs):,} pairs look the same</h2><p class="lead">'
-        f"{identical:,} are identical; the others differ by at most 3 of 255 in a 12 × 12 colour "
+        f'<section class="chapter"><h2>{_pairs(len(pairs))} the same</h2><p class="lead">'
+        f"{identical:,} identical; the others differ by at most 3 of 255 in a 12 × 12 colour "
         "copy, as resized or re-saved pictures do. Both stay in the gallery.</p>"
         f'<ul class="pairs">{shown}</ul>{more}</section>'
     )

@@ -1,0 +1,120 @@
+"""The Gallery tab in a real browser: look around, look up, build, reload while it builds."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+from test_ui_gallery import engine_of
+
+from tests.fixtures_pictures import write_folder
+
+pytestmark = pytest.mark.browser
+SLOW = 60_000  # ms; the machine may be busy
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """An app over a colour encoder, one gallery of 100 pictures, and a folder of 120 more."""
+    from cirdemo.data import folder
+    from cirdemo.ui.build import build_app, look
+
+    root = tmp_path_factory.mktemp("site")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("GRADIO_TEMP_DIR", str(root / "gradio"))
+    patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    engine = engine_of(root / "own", pause=0.03)
+    list(engine.index("mine", folder.pictures_at(write_folder(root / "first", 100))))
+    photos = write_folder(root / "photos", 120)
+    (photos / "half.jpg").write_bytes(b"no picture")
+    app = build_app(engine)
+    app.queue()
+    _, address, _ = app.launch(
+        server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, ssr_mode=False, **look()
+    )
+    yield address, photos
+    app.close()
+    patch.undo()
+
+
+@pytest.fixture
+def tab(browser, site):
+    """A page with the Gallery tab open."""
+    faults: list[str] = []
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    open_tab(page, site[0])
+    yield page
+    page.close()
+    assert faults == []
+
+
+def open_tab(page, address):
+    page.set_default_timeout(SLOW)
+    page.goto(address)
+    page.get_by_role("tab", name="Gallery").click()
+    page.locator("#gal-grid .tile").first.wait_for()
+
+
+def test_one_looks_around_and_takes_a_picture_to_search(tab):
+    tiles = tab.locator("#gal-grid .tile")
+    expect(tiles).to_have_count(72)
+    tab.get_by_label("Next page").first.click()
+    expect(tiles).to_have_count(28)
+    tiles.nth(2).focus()
+    tab.keyboard.press("Enter")
+    tab.locator("#gal-picked article").wait_for()
+    expect(tiles.nth(2)).to_have_attribute("aria-pressed", "true")
+    broken = "[...document.images].filter(i => i.complete && !i.naturalWidth).length"
+    assert tab.evaluate(broken) == 0
+    picked = tab.locator("#gal-picked .id").inner_text()
+    tab.locator("#gal-picked .tile").first.click()
+    expect(tab.locator("#gal-picked .id")).not_to_have_text(picked)
+    tab.get_by_role("button", name="Use as reference in Search").click()
+    expect(tab.get_by_role("tab", name="Search")).to_have_attribute("aria-selected", "true")
+
+
+def test_looking_up_says_how(tab):
+    tab.get_by_label("Picture id").check()
+    tab.locator("#gal-text").get_by_role("textbox").fill("p01")
+    tab.get_by_role("button", name="Look up").click()
+    expect(tab.locator("#gal-grid .found p")).to_contain_text("10 pictures with “p01” in the id")
+    tab.get_by_label("Text, through the encoder").check()
+    tab.get_by_role("button", name="Look up").click()
+    expect(tab.locator("#gal-grid .found p")).to_contain_text("cosine between “p01”")
+    assert tab.locator("#gal-grid .tile .score").first.inner_text() == "1.000"
+    tab.get_by_role("button", name="Show all").click()
+    expect(tab.locator("#gal-grid .found p")).to_contain_text("All 100 pictures")
+
+
+def test_a_folder_becomes_a_gallery_across_a_stop_and_a_reload(tab, site):
+    address, photos = site
+    tab.get_by_label("Build your own").check()
+    tab.get_by_label("Folder on this machine").check()
+    tab.get_by_label("Path of the folder").fill(str(photos))
+    tab.get_by_label("Name of the gallery").fill("fresh")
+    tab.get_by_role("button", name="Build", exact=True).click()
+    tab.get_by_role("progressbar").wait_for()
+    tab.get_by_role("button", name="Stop").last.click()
+    expect(tab.locator("#gal-panel")).to_contain_text("Stopped")
+    tab.get_by_role("button", name="Resume fresh").click()
+    tab.get_by_role("progressbar").wait_for()
+    open_tab(tab, address)  # the page is loaded anew: the build goes on, and is shown
+    tab.get_by_label("Build your own").check()
+    expect(tab.locator("#gal-panel")).to_contain_text("is ready", timeout=SLOW)
+    expect(tab.locator("#gal-panel")).to_contain_text("1 file was left out")
+    expect(tab.locator("#gal-panel")).to_contain_text("half.jpg")
+    expect(tab.locator("#gal-mine")).to_contain_text("120 pictures")
+    tab.get_by_label("Look around").check()
+    expect(tab.locator("#gal-facts")).to_contain_text("120")
+
+
+@pytest.mark.parametrize("width", [1440, 1024, 390])
+def test_no_width_scrolls_sideways(tab, width):
+    tab.set_viewport_size({"width": width, "height": 844})
+    wide = "document.documentElement.scrollWidth"
+    tab.locator("#gal-grid .tile").first.click()
+    tab.locator("#gal-picked article").wait_for()
+    assert tab.evaluate(wide) <= width
+    tab.get_by_label("Build your own").check()
+    tab.locator("#gal-form").wait_for()
+    assert tab.evaluate(wide) <= width
