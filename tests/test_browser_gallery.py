@@ -104,6 +104,7 @@ def test_a_folder_becomes_a_gallery_across_a_stop_and_a_reload(tab, site):
     expect(tab.locator("#gal-panel")).to_contain_text("1 file was left out")
     expect(tab.locator("#gal-panel")).to_contain_text("half.jpg")
     expect(tab.locator("#gal-mine")).to_contain_text("120 pictures")
+    tab.get_by_role("button", name="Open fresh").click()
     tab.get_by_label("Look around").check()
     expect(tab.locator("#gal-facts")).to_contain_text("120")
 

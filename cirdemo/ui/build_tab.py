@@ -141,31 +141,35 @@ class BuildHandlers:
             yield (panel, skip, skip, *busy)
             job.wait(TICK)
         free = gr.update(interactive=True), gr.update(interactive=False)
-        if job.report is None:
-            panel = build_views.halted(build_views.title(name), job.step, job.error)
-            yield (panel, self.mine(), skip, *free)
-            return
-        try:
-            shelf = self.context.library.shelf(name)
-        except CirError as fault:
-            yield (build_views.halted(name, job.step, str(fault)), self.mine(), skip, *free)
-            return
-        note = " ".join(filter(None, (job.note, NOBODY if self.context.public else "")))
-        panel = build_views.finished(job.report, shelf, note=note)
-        chosen = gr.update(choices=self.choices(name), value=name)
+        panel, ready = self._outcome(job)
+        chosen = gr.update(choices=self.choices(name), value=name) if ready else skip
         yield (panel, self.mine(), chosen, *free)
 
+    def _outcome(self, job: Job) -> tuple[str, bool]:
+        """What a build that is over came to, and whether there is a gallery of it."""
+        title = build_views.title(job.name)
+        if job.report is None:
+            return build_views.halted(title, job.step, job.error), False
+        try:
+            shelf = self.context.library.shelf(job.name)
+        except CirError as fault:  # it was deleted or damaged meanwhile
+            return build_views.halted(title, job.step, str(fault)), False
+        note = " ".join(filter(None, (job.note, NOBODY if self.context.public else "")))
+        return build_views.finished(job.report, shelf, note=note), True
+
     def arrive(self) -> Iterator[tuple[Any, ...]]:
-        """A page was opened: its list of galleries as they are now, and a build that goes on."""
+        """A page was opened: galleries as they are now, and the latest build, even if over."""
         skip = gr.skip()
-        yield (skip, self.mine(), gr.update(choices=self.choices()), skip, skip)
-        job = None if self.context.public else self.jobs.running()
-        if job is not None:
+        job = None if self.context.public else self.jobs.latest()
+        over = job is not None and not job.running
+        panel = self._outcome(job)[0] if job is not None and over else skip
+        yield (panel, self.mine(), gr.update(choices=self.choices()), skip, skip)
+        if job is not None and not over:
             yield from self.watch(job.name)
 
     def running_name(self) -> str:
-        """The build that a page just opened should be able to stop."""
-        job = None if self.context.public else self.jobs.running()
+        """The build that a page just opened can stop."""
+        job = None if self.context.public else self.jobs.latest()
         return job.name if job is not None else ""
 
     # --- lists -----------------------------------------------------------------------------

@@ -113,6 +113,7 @@ class Jobs:
             before = self._jobs.get(job.name)
             if before is not None and before.running:
                 raise BadInput(f"Gallery '{job.name}' is being built already. Stop it first.")
+            self._jobs.pop(job.name, None)  # the latest stands last
             self._jobs[job.name] = job
             job.start()
         return job
@@ -121,7 +122,7 @@ class Jobs:
         """The latest build of a name."""
         return self._jobs.get(name)
 
-    def running(self) -> Job | None:
-        """A build at work that is no visitor's, if there is one."""
-        found = (j for j in self._jobs.values() if j.running and not j.needs_watcher)
-        return next(found, None)
+    def latest(self) -> Job | None:
+        """The build that was begun last and is no visitor's, running or over."""
+        found = [j for j in self._jobs.values() if not j.needs_watcher]
+        return found[-1] if found else None
