@@ -2,6 +2,8 @@
 
 import pytest
 
+from cirdemo.ui.view import View
+
 pytestmark = pytest.mark.browser
 
 
@@ -73,12 +75,10 @@ def test_failures_are_walked_by_key_and_open_in_search(bench):
     bench.locator("#bench-detail header small", has_text=f"1 of {count}").wait_for()
     text = bench.locator("#bench-detail h2").inner_text().strip("“”")
     bench.get_by_role("button", name="Open in Search").click()
-    bench.wait_for_function(
-        "(text) => [...document.querySelectorAll('#modification textarea')]"
-        ".some((box) => box.value.trim() === text)",
-        arg=text,
-        timeout=60_000,
-    )
+    search = bench.get_by_role("tab", name="Search", exact=True).first
+    bench.wait_for_function("(tab) => tab.ariaSelected === 'true'", arg=search.element_handle())
+    asked = bench.locator("#view :is(input, textarea)").first.input_value()
+    assert View.loads(asked).text.strip() == text and View.loads(asked).gallery == "wardrobe"
 
 
 def test_the_threshold_moves_precision_and_recall(bench):
