@@ -1,9 +1,12 @@
 """The Benchmark tab in a real browser: read the table, walk through failures, turn the dials."""
 
+from pathlib import Path
+
 import pytest
 
 from cirdemo.ui.view import View
 
+RESULTS = Path(__file__).resolve().parents[1] / "assets" / "results"
 pytestmark = pytest.mark.browser
 
 
@@ -97,6 +100,14 @@ def test_the_threshold_moves_precision_and_recall(bench):
     assert "reference-excluded" in bench.locator("#bench-judge .protocol").inner_text()
 
 
+def test_files_from_elsewhere_open(bench):
+    files = [RESULTS / "wardrobe-test.json", RESULTS / "wardrobe-test-queries.json.gz"]
+    bench.locator("#bench input[type=file]").set_input_files(files)
+    bench.locator("#bench-header", has_text="from your files").wait_for()
+    part(bench, "Failures")
+    bench.locator("#bench-detail header small", has_text="1 of").wait_for()
+
+
 def test_a_small_run_opens_as_an_evaluation(bench):
     part(bench, "Run")
     for name in ("setr", "cot", "union", "image"):
@@ -105,7 +116,7 @@ def test_a_small_run_opens_as_an_evaluation(bench):
     box.fill("6")
     box.press("Tab")
     bench.locator("#bench-start").click()
-    bench.locator("#bench-header", has_text="of this session").wait_for(timeout=90_000)
+    bench.locator("#bench-header", has_text="made in this visit").wait_for(timeout=90_000)
     assert "6 queries of fables, split val" in bench.locator("#bench-table .caption").inner_text()
 
 

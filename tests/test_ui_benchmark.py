@@ -243,7 +243,7 @@ def test_a_run_goes_in_steps_and_opens_at_the_end(runs, handlers):
     assert start["interactive"] and not stop["interactive"]
     assert opened["value"] == "run:1" and page["selected"] == "table"
     head, *_ = handlers.show(desk, "run:1")
-    assert "of this session" in head and "--split val --methods text,setr --limit 2" in head
+    assert "made in this visit" in head and "--split val --methods text,setr --limit 2" in head
     assert desk.job is None
     assert runs.tick(desk)[2].active is False
 

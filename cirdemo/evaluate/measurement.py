@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cirdemo.evaluate.run import BASELINES, BATCH, SETR, Progress, Run
+from cirdemo.evaluate.run import BASELINES, BATCH, IMAGES, SETR, Progress, Run
 from cirdemo.evaluate.summary import summarise
 from cirdemo.registry import unknown
 from cirdemo.types import BadInput, CirError, Evaluation, Triplet
@@ -51,6 +51,7 @@ class Measurement:
         progress: Progress | None = None,
         *,
         protocol: str = "reference-excluded",
+        images: int = IMAGES,
     ) -> None:
         """Check what is asked for and load what it needs; no query is measured yet.
 
@@ -62,6 +63,7 @@ class Measurement:
             limit: Only the first so many queries.
             progress: Told what is being done.
             protocol: A name of `PROTOCOLS`.
+            images: Decoded pictures kept in memory.
 
         Raises:
             UnknownName: The dataset, a method or the protocol does not exist.
@@ -96,6 +98,7 @@ class Measurement:
             leave_out=PROTOCOLS[protocol],
             skip=methods is None,
             progress=progress or _log,
+            images=images,
         )
 
     def step(self, count: int = BATCH) -> bool:

@@ -58,6 +58,7 @@ class Run:
         leave_out: bool,
         skip: bool,
         progress: Progress,
+        images: int = IMAGES,
     ) -> None:
         """Load what the methods need.
 
@@ -69,10 +70,11 @@ class Run:
             leave_out: Whether the reference is left out of the ranking.
             skip: Whether a method that fails is left out, with its reason in `skipped`.
             progress: Told what is being done.
+            images: Decoded pictures kept.
         """
         self.engine, self.shelf, self.leave_out, self.skip = engine, shelf, leave_out, skip
         self.progress = progress
-        self.image = functools.lru_cache(maxsize=IMAGES)(shelf.image)
+        self.image = functools.lru_cache(maxsize=images)(shelf.image)
         self.make = Rows(shelf, dataset_name)
         self.rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self.seconds: dict[str, float] = defaultdict(float)  # by piece of work

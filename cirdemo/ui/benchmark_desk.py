@@ -22,7 +22,7 @@ from cirdemo.evaluate.packed import PACKED
 from cirdemo.results import csv_lines
 from cirdemo.types import BadInput, UnknownName
 
-STORED = "stored"
+STORED, RUN, UPLOADED = "stored", "run", "uploaded"  # where an evaluation comes from
 KEPT = 8  # evaluations that one visitor may have made or opened; the oldest goes first
 FIGURES = {  # name -> what it shows
     "recall": "Recall",

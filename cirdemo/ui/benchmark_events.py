@@ -18,7 +18,18 @@ from cirdemo.export import blocks_markdown
 from cirdemo.rerank import CALIBRATION
 from cirdemo.types import BadInput
 from cirdemo.ui import benchmark_cases, benchmark_judge, benchmark_table
-from cirdemo.ui.benchmark_desk import FIGURES, Desk, Look, Stored, contents, on_disk, picture
+from cirdemo.ui.benchmark_desk import (
+    FIGURES,
+    RUN,
+    STORED,
+    UPLOADED,
+    Desk,
+    Look,
+    Stored,
+    contents,
+    on_disk,
+    picture,
+)
 from cirdemo.ui.cards import esc
 from cirdemo.ui.context import Context
 from cirdemo.ui.view import View
@@ -34,6 +45,11 @@ NO_JUDGE = (
     "Nothing was judged in this evaluation, or its rows are not kept. Run one with the method setr "
     "on the page “Run”."
 )
+ORIGINS = {
+    STORED: "stored with the app",
+    RUN: "made in this visit; not stored",
+    UPLOADED: "from your files; not stored",
+}
 PICK = "Pick a query on the list to see what each method made of it."
 NOTHING = (
     "No evaluation is stored. Run one on the page “Run”, or make one with “python -m cirdemo "
@@ -66,7 +82,7 @@ class BenchmarkHandlers:
         if not key:
             return f'<p class="empty">{esc(NOTHING)}</p>', "", ""
         found = self.store.get(desk, key)
-        origin = "stored with the app" if not (desk and key in desk.made) else "of this session"
+        origin = ORIGINS[key.partition(":")[0] if desk and key in desk.made else STORED]
         beside = blocks_markdown(found.report) or "Nothing else was measured."
         return (
             benchmark_table.header(found, origin),
@@ -80,7 +96,7 @@ class BenchmarkHandlers:
         if not paths:
             raise BadInput(f"Nothing was uploaded. {evaluations.HOW}")
         desk = desk or Desk()
-        key = desk.add("uploaded", evaluations.of_paths([Path(p) for p in paths]))
+        key = desk.add(UPLOADED, evaluations.of_paths([Path(p) for p in paths]))
         return desk, gr.update(choices=self.store.choices(desk), value=key)
 
     @guarded

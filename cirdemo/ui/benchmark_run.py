@@ -18,12 +18,13 @@ from cirdemo.evaluate import opened as evaluations
 from cirdemo.evaluate.opened import Opened
 from cirdemo.export import report_json
 from cirdemo.types import BadInput, CirError
-from cirdemo.ui.benchmark_desk import Desk, Stored
+from cirdemo.ui.benchmark_desk import RUN, Desk, Stored
 from cirdemo.ui.cards import esc
 from cirdemo.ui.context import Context
 from cirdemo.ui.wiring import guarded
 
 STEP = 4  # queries in one event: two or three seconds with the judge on two cores
+IMAGES = 400  # decoded pictures that one visitor's run may hold, 80 MB of them
 PUBLIC = 60  # queries that a stranger may ask for at once
 CHOSEN = ("text", "image", "union", "intersection", "setr", "cot")  # unless others are picked
 
@@ -84,7 +85,8 @@ def step(engine: Any, job: Job) -> bool:
     """The next few queries; whether any are left. An error ends the job and is kept in it."""
     try:
         if job.run is None:
-            job.run = Measurement(engine, job.dataset, job.split, list(job.methods), job.limit)
+            asked = (job.dataset, job.split, list(job.methods), job.limit)
+            job.run = Measurement(engine, *asked, images=IMAGES)
             job.first = time.perf_counter()
             return True
         return job.run.step(STEP) and not job.stopped
@@ -184,7 +186,7 @@ class RunHandlers:
         over = (progress(job), gr.Timer(active=False), *_buttons(running=False))
         if found is None:
             return desk, *over, *keep
-        key = desk.add("run", found)
+        key = desk.add(RUN, found)
         opened = gr.update(choices=self.store.choices(desk), value=key)
         return desk, *over, opened, gr.skip() if job.error else gr.update(selected="table")
 
