@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from cirdemo import coarse, prompts, stages
-from cirdemo.gallery import captions, indexing
+from cirdemo import coarse, stages
+from cirdemo.explain.support import Support, supports
+from cirdemo.holdings import Holdings
 from cirdemo.intake import clean_text, load_image
-from cirdemo.parts import Parts, named
 from cirdemo.region import masked
 from cirdemo.registry import unknown
 from cirdemo.retrieve import compose
@@ -28,21 +28,18 @@ from cirdemo.types import (
     CirError,
     Composed,
     Composer,
-    Dataset,
     Heatmap,
     ImageId,
     Judgement,
-    MissingCheckpoint,
     Mode,
     Query,
     Ranking,
     Rationale,
     SearchResult,
+    Why,
 )
 
 if TYPE_CHECKING:
-    from cirdemo.gallery.indexing import Progress, Source
-    from cirdemo.gallery.own import Own
     from cirdemo.gallery.store import Gallery
 
 STRANGE_PICTURE = (
@@ -51,98 +48,8 @@ STRANGE_PICTURE = (
 DEPTH = 50  # candidates judged when SETR is asked for without a depth, as in the search contract
 
 
-class Engine:
+class Engine(Holdings):
     """Runs queries and yields what they have produced after every stage."""
-
-    def __init__(self, parts: Parts) -> None:
-        """An engine of parts; loads nothing yet."""
-        self.parts = parts
-        self.memories = stages.Memories()
-
-    # --- what there is ---------------------------------------------------------------------
-
-    def methods(self) -> dict[str, str | None]:
-        """Every method's name, with the reason it cannot run or None; loads nothing."""
-        table: dict[str, str | None] = {}
-        for name in (*self.parts.composers, *self.parts.fusions):
-            table[name] = coarse.why_not(self.parts, name)
-            if name == "intersection":
-                table["setr"] = table[name] or self.parts.judge.why_not()
-        return table
-
-    def galleries(self) -> tuple[str, ...]:
-        """Names of the galleries."""
-        return tuple(self.parts.galleries)
-
-    def gallery(self, name: str) -> Gallery:
-        """A gallery by name, or UnknownName with the nearest one."""
-        return named("gallery", name, self.parts.galleries).get()
-
-    def dataset(self, name: str) -> Dataset:
-        """A dataset by name, or UnknownName with the nearest one."""
-        return named("dataset", name, self.parts.datasets).get()
-
-    def composer(self, name: str) -> Composer:
-        """A method of one vector by name, or UnknownName with the nearest one."""
-        return named("method", name, self.parts.composers).get()
-
-    def require(self, methods: Sequence[str]) -> None:
-        """Check that methods exist and can run; a fusion may choose its lists ("rrf:text+image").
-
-        Raises:
-            UnknownName: A method does not exist.
-            BadInput: The lists of a fusion do not fit it.
-            MissingCheckpoint: A method cannot run; the text says why.
-        """
-        table = self.methods()
-        for name in methods:
-            if name not in table and name.partition(":")[0] not in self.parts.fusions:
-                raise unknown("method", name, table)
-            reason = table[name] if name in table else coarse.why_not(self.parts, name)
-            if reason is not None:
-                raise MissingCheckpoint(f"Method {name!r} cannot run: {reason}")
-
-    # --- the user's own galleries ------------------------------------------------------------
-
-    def own(self) -> Own:
-        """Where galleries that the user builds are kept.
-
-        Raises:
-            CirError: This engine keeps none.
-        """
-        if self.parts.own is None:
-            raise CirError("This engine builds no galleries.")
-        return self.parts.own
-
-    def index(
-        self, name: str, source: Source, *, add: bool = False, replace: bool = False
-    ) -> Iterator[Progress]:
-        """Build or update a gallery of the user's; see `gallery.indexing.index`.
-
-        Raises:
-            BadInput: The name cannot be used, or no picture can.
-            SpaceMismatch: The gallery is of another encoder.
-        """
-        home = self.own().home(name)
-        if name in self.parts.galleries and home.current() is None:
-            raise BadInput(f"Gallery '{name}' belongs to the program. Choose another name.")
-        encoder = self.parts.encoder.get()
-        return indexing.index(home, source, encoder, add=add, replace_space=replace)
-
-    def caption(self, name: str) -> Iterator[int]:
-        """Have the language model caption a gallery of the user's; yields how many have one.
-
-        Raises:
-            CirError: This profile has no language model that captions.
-        """
-        if self.parts.captioner is None:
-            raise CirError("This set of models writes no captions; pick another profile.")
-        home, gallery = self.own().home(name), self.gallery(name)
-        caption = self.parts.captioner.get()
-        model = str(getattr(getattr(caption, "__self__", None), "identity", "language model"))
-        return captions.write(home, gallery, caption, model, prompts.CAPTION)
-
-    # --- a query ---------------------------------------------------------------------------
 
     def make_query(
         self,
@@ -300,6 +207,8 @@ class Engine:
                 move=moved,
             )
 
+    # --- beside a search -------------------------------------------------------------------
+
     def judge(
         self,
         query: Query,
@@ -343,7 +252,17 @@ class Engine:
             raise CirError("This set of models draws no heatmaps; pick another profile.")
         return self.parts.heatmaps(self.parts.encoder.get(), image, texts, image_id)
 
-    def why(self, result: SearchResult, gallery: str, image_id: ImageId) -> Any:
+    def supports(self, result: SearchResult) -> tuple[Support, ...]:
+        """What each piece of a result's rationale rests on; nothing where there is none."""
+        if result.rationale is None:
+            return ()
+        sure = getattr(self.composer("cot"), "certainty", None)
+        if sure is None:
+            return ()
+        edit = result.query.modification
+        return supports(result.rationale, edit, lambda text: sure(result.query, text))
+
+    def why(self, result: SearchResult, gallery: str, image_id: ImageId) -> Why:
         """The judge's verdict on one picture taken apart: what it writes, and cue by cue.
 
         Raises:
@@ -353,7 +272,9 @@ class Engine:
         if not hasattr(judge, "why") or "intersection" not in result.descriptions:
             raise CirError("This judge gives verdicts without reasons.")
         picture = self.gallery(gallery).image(image_id)
-        return judge.why(result.query, image_id, picture, result.descriptions["intersection"].text)
+        wanted = result.descriptions["intersection"].text
+        found: Why = judge.why(result.query, image_id, picture, wanted)
+        return found
 
     def _composers(self, methods: Sequence[str], text_weight: float | None) -> dict[str, Composer]:
         """What the methods' lists come from, `sum` with another weight where one is given."""

@@ -123,6 +123,11 @@ class ScriptedReasoner:
         thought = Rationale(caption="a", reasoning="b", conclusion=query.modification)
         return thought, np.array([0.0, 0.0, 2.0])
 
+    def stream(
+        self, query: Query, given: Rationale | None = None
+    ) -> Iterator[tuple[Rationale, np.ndarray | None]]:
+        yield self.reason(query)
+
 
 class ColourGallery:
     """The colours as a gallery: exact search, reference left out, ties by id."""

@@ -19,6 +19,7 @@ LEVELS = (  # an import never points to a later line; a module not named here fa
     {"describe", "retrieve", "gallery", "rerank", "reason", "explain", "train"},
     {"parts", "shelves", "submission"},
     {"coarse", "stages", "steer"},
+    {"holdings"},
     {"engine", "bench"},
     {"evaluate", "counterfactual", "lineup"},
     {"export", "fragments"},

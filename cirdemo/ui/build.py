@@ -80,11 +80,14 @@ def build_app(engine: Any, *, public: bool = False) -> gr.Blocks:
             with gr.Tab("Learn", id="learn"):
                 learn_page = learn_tab.render(context)
         api.offer(context)  # first: a private listener of the same name would take it away
-        search_tab.listen(search_page, search, ask, context)
+        search_tab.listen(search_page, search, ask, context, compare_page.view)
         compare_tab.listen(compare_page, compare_tab.CompareHandlers(context), context)
         benchmark_tab.listen(benchmark_page, benchmark_tab.BenchmarkHandlers(context), context)
         gallery_tab.listen(gallery_page, gallery_tab.GalleryHandlers(context), context)
         learn_tab.listen(learn_page, learn_tab.LearnHandlers(context), context)
+        compare_page.view.change(
+            lambda: gr.update(selected="compare"), None, tabs, queue=False, **QUIET
+        )
         view.change(lambda: gr.update(selected="search"), None, tabs, queue=False, **QUIET)
         compare_page.view.change(
             lambda: gr.update(selected="compare"), None, tabs, queue=False, **QUIET

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
+from cirdemo import replay, report
 from cirdemo.types import BadInput, CirError, ImageId, SearchResult
-from cirdemo.ui import actions, picked, views
+from cirdemo.ui import actions, picked, story, views
 from cirdemo.ui.ask import linked
 from cirdemo.ui.history import History
 from cirdemo.ui.shelf import Library, opened
@@ -202,6 +205,34 @@ class SearchHandlers:
             view=view,
             address=view.fragment(),
         )
+
+    @guarded
+    def save(self, result: SearchResult | None, view: View, event: gr.EventData) -> Any:
+        """The search as a file: one HTML page, or a bundle that can be replayed."""
+        kind = event._data.get("action")
+        if kind not in ("html", "bundle"):
+            return gr.skip()
+        if result is None:
+            raise BadInput("Search first; then take the answer along.")
+        gallery = self.library.shelf(view.gallery).gallery
+        known = self.library.triplet(view.gallery, view.reference_id, view.text)
+        targets = known.target_ids if known else ()
+        maps = self.story.report_maps(result, view)
+        name = "".join(c if c.isalnum() else "-" for c in view.text.lower())[:40]
+        folder = Path(tempfile.mkdtemp(prefix="cirdemo-"))
+        if kind == "html":
+            file = folder / f"cirdemo-{name}.html"
+            file.write_text(report.html(result, gallery, maps, targets=targets), encoding="utf-8")
+        else:
+            file = folder / f"cirdemo-{name}.zip"
+            options = story.options(view)
+            file.write_bytes(replay.bundle(result, gallery, options, maps=maps, targets=targets))
+        return str(file)
+
+    @staticmethod
+    def compare(view: View) -> str:
+        """The view for the Compare tab."""
+        return view.dumps()
 
     def threshold(self, view: View, event: gr.EventData) -> tuple[View, str]:
         """The threshold of P(Yes) goes into the address."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cirdemo.types import ImageId, SearchResult
-from cirdemo.ui import cards, views
+from cirdemo.ui import views
 from cirdemo.ui.cards import Pictures, esc
 from cirdemo.ui.view import View
 
@@ -82,6 +82,22 @@ def _bar(chance: float) -> str:
     )
 
 
-def placeholder() -> str:
-    """Before anything was picked."""
-    return cards.placeholder("Click any result to look closer.")
+def share() -> str:
+    """What can be taken along from a finished search."""
+
+    def button(action: str, text: str, says: str, event: str = "like") -> str:
+        return (
+            f'<button type="button" class="toggle" data-event="{event}" data-action="{action}" '
+            f'title="{says}">{text}</button>'
+        )
+
+    buttons = (
+        button("link", "Copy link", "the whole view is in the address; nothing is kept here")
+        + button("html", "Save as page", "one HTML file that needs nothing else; prints on a sheet")
+        + button("bundle", "Replay bundle", "pictures, prompts, raw answers and model identities")
+        + button("compare", "Open in Compare", "every method on this query", "submit")
+    )
+    return (
+        f'<div class="tools share"><span>Take along</span>{buttons}'
+        '<span class="done" role="status"></span></div>'
+    )

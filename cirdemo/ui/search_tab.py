@@ -13,71 +13,10 @@ from cirdemo.ui.ask import PAINT, AskHandlers
 from cirdemo.ui.context import Context
 from cirdemo.ui.events import SearchHandlers, Ticket
 from cirdemo.ui.history import History
+from cirdemo.ui.search_scripts import ACTS, ADDRESS, FETCH, TAKE
 from cirdemo.ui.story import CHAPTERS, PAGE
 from cirdemo.ui.view import View
 from cirdemo.ui.wiring import CLICKS, MODEL, PLAIN, QUIET
-
-# Any element with data-event sends that event, and with it all of its data-*; inside a data-form
-# the text of the form's textarea too. A picked card is marked everywhere at once. The threshold
-# dims cards while it is moved. Pictures that stand in several lists light up together.
-ACTS = """
-element.addEventListener('click', (event) => {
-  const hit = event.target.closest('[data-event]');
-  if (!hit || hit.disabled) return;
-  const told = {...hit.dataset};
-  const form = hit.closest('[data-form]');
-  if (form && told.text === undefined) told.text = form.querySelector('textarea').value;
-  if (told.action === 'pick') {
-    document.querySelectorAll('.card[data-id]').forEach((card) =>
-      card.setAttribute('aria-pressed', String(card.dataset.id === hit.dataset.id)));
-    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
-    document.getElementById('picked')?.scrollIntoView(
-      {block: 'nearest', behavior: calm ? 'auto' : 'smooth'});
-  }
-  trigger(told.event, told);
-});
-const light = (event, on) => {
-  const card = event.target.closest?.('.card[data-id]');
-  if (card) document.querySelectorAll(`.card[data-id="${CSS.escape(card.dataset.id)}"]`)
-    .forEach((same) => same.classList.toggle('same', on));
-};
-for (const [name, on] of [['pointerover', true], ['pointerout', false],
-                          ['focusin', true], ['focusout', false]])
-  element.addEventListener(name, (event) => light(event, on));
-element.addEventListener('input', (event) => {
-  if (event.target.type !== 'range') return;
-  const value = Number(event.target.value);
-  const cards = [...element.querySelectorAll('.card[data-p]')];
-  cards.forEach((card) => card.classList.toggle('under', Number(card.dataset.p) < value));
-  const over = cards.filter((card) => Number(card.dataset.p) >= value).length;
-  event.target.nextElementSibling.textContent = value.toFixed(2);
-  element.querySelector('.survive').textContent = `${over} of ${cards.length} at or above`;
-});
-element.addEventListener('change', (event) => {
-  if (event.target.type === 'range') trigger('release', {value: event.target.value});
-});
-element.addEventListener('keydown', (event) => {
-  if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return;
-  event.target.closest('[data-form]')?.querySelector('.run')?.click();
-});
-"""
-# The address follows the page, and the page follows the address.
-ADDRESS = """
-const go = () => {
-  const fragment = location.hash.slice(1);
-  if (fragment) trigger('select', {fragment});
-};
-window.addEventListener('popstate', go);
-watch('value', () => {
-  const fragment = props.value || '';
-  if (fragment && '#' + fragment !== location.hash) history.pushState(null, '', '#' + fragment);
-});
-setTimeout(go, 0);
-"""
-COPY = """() => {
-  navigator.clipboard?.writeText(location.href);
-  return [];
-}"""
 
 
 @dataclass(frozen=True)
@@ -107,6 +46,8 @@ class SearchTab:
     address: gr.HTML
     notice: gr.HTML
     picked: gr.HTML
+    share: gr.HTML
+    file: gr.DownloadButton
     chapters: dict[str, gr.HTML]
 
     @property
@@ -191,6 +132,8 @@ def render(ask: AskHandlers, gallery: str) -> SearchTab:
                 if name == "heatmaps":
                     picked = _html("", "picked", ACTS)
                 chapters[name] = _html(views.waiting(number), name, ACTS, "slot ours")
+            share = _html("", "share", ACTS + TAKE)
+            file = gr.DownloadButton("File", visible="hidden", elem_id="search-file")
     return SearchTab(
         **asked,
         result=gr.State(None),
@@ -200,12 +143,28 @@ def render(ask: AskHandlers, gallery: str) -> SearchTab:
         address=_html("", "address", ADDRESS),
         notice=notice,
         picked=picked,
+        share=share,
+        file=file,
         chapters=chapters,
     )
 
 
-def listen(tab: SearchTab, handlers: SearchHandlers, ask: AskHandlers, context: Context) -> None:
-    """Connect the components; the only place with events."""
+def listen(
+    tab: SearchTab,
+    handlers: SearchHandlers,
+    ask: AskHandlers,
+    context: Context,
+    compare: gr.Textbox,
+) -> None:
+    """Connect the components; the only place with events.
+
+    Args:
+        tab: The components.
+        handlers: What they do.
+        ask: What the left column does.
+        context: The components above the tabs.
+        compare: Where the Compare tab takes a view from.
+    """
     gallery, buttons = context.gallery, [tab.search, tab.stop]
     quick: dict[str, Any] = {"queue": False, **QUIET}  # for what cannot fail; errors need a queue
 
@@ -254,6 +213,9 @@ def listen(tab: SearchTab, handlers: SearchHandlers, ask: AskHandlers, context: 
         "return given; }",
         **QUIET,
     )
+    saved = tab.share.like(handlers.save, [tab.result, tab.view], tab.file, **QUIET)
+    saved.success(None, js=FETCH, api_visibility="private")
+    tab.share.submit(handlers.compare, tab.view, compare, **quick)
     tab.chapters["judge"].release(handlers.threshold, tab.view, [tab.view, tab.address], **quick)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +12,7 @@ import gradio as gr
 from PIL import Image
 
 from cirdemo.steer import Steer
-from cirdemo.types import CirError, ImageId, Query, Rationale, SearchResult
+from cirdemo.types import CirError, Heatmap, ImageId, Query, Rationale, SearchResult
 from cirdemo.ui import history, judge_views, picked, reason_views, views
 from cirdemo.ui.history import History
 from cirdemo.ui.maps import figures
@@ -19,12 +20,13 @@ from cirdemo.ui.shelf import Library, data_uri, opened
 from cirdemo.ui.view import View
 
 TOP = 50  # length of the coarse lists
+REPORTED = 3  # pictures whose maps go into a report
 SKIP = gr.skip()
 NO_REASON = "There is no reasoning for this query; the rest holds."
 COLUMNS = ("image", "text", "sum", "qformer", "rrf")  # lists that are one click away
 PAGE = (  # what a run writes, in the order of the page's components
     *("result", "notice", "describe", "coarse", "heatmaps", "judge", "reason"),
-    *("picked", "view", "address", "history", "turns"),
+    *("picked", "view", "address", "history", "turns", "share"),
 )
 CHAPTERS = {name: n for n, name in enumerate(PAGE[2:7], start=1)}
 Page = tuple[Any, ...]
@@ -65,22 +67,7 @@ class Story:
         depth = view.depth if view.judge else 0
         other = _other_verdicts(before, query.query_id, view)
         result: SearchResult | None = None
-        for result in self.engine.search(
-            query,
-            gallery=view.gallery,
-            methods=self._methods(view),
-            rerank=depth,
-            rerank_on=view.rerank_on,
-            fuse=view.fuse,
-            reason=view.reason,
-            top=TOP,
-            descriptions=view.descriptions,
-            steer=Steer(more=view.more, less=view.less, without=view.without),
-            thoughts=Rationale(**{"reasoning": "", "conclusion": "", **view.thoughts})
-            if view.thoughts
-            else None,
-            tuned=view.tuned,
-        ):
+        for result in self.engine.search(query, **options(view)):
             marks = views.marks_of(result, view, targets, known.subset_ids if known else ())
             out: dict[str, Any] = {
                 "result": result,
@@ -136,10 +123,18 @@ class Story:
             "address": view.fragment(),
             "history": turns,
             "turns": history.tree(turns),
+            "share": picked.share(),
         }
 
-    def _methods(self, view: View) -> list[str]:
-        return list(dict.fromkeys(("union", "intersection", *view.columns)))
+    def report_maps(self, result: SearchResult, view: View) -> dict[ImageId, Sequence[Heatmap]]:
+        """The maps of the first pictures under both descriptions, for a report."""
+        texts = [result.descriptions[m].text for m in views.MODES if m in result.descriptions]
+        ids = [r.image_id for r in result.reranked] or list(result.coarse["intersection"].ids)
+        image = self.library.shelf(view.gallery).gallery.image
+        try:
+            return {i: self.engine.explain(image(i), texts, i) for i in ids[:REPORTED]}
+        except CirError:  # a profile without heatmaps
+            return {}
 
     def query(self, reference: Image.Image | None, view: View) -> Query:
         """The engine's query of a view."""
@@ -156,7 +151,11 @@ class Story:
     def _reasoned(self, result: SearchResult, shelf: Any, marks: Any, view: View) -> str:
         if result.rationale is None and "cot" not in result.coarse:
             return views.skipped(5, NO_REASON)
-        return reason_views.reason(result, shelf, marks, view)
+        support: Sequence[Any] = ()
+        if result.stage == "reason":
+            with contextlib.suppress(CirError):  # an extra: the rationale stands without it
+                support = self.engine.supports(result)
+        return reason_views.reason(result, shelf, marks, view, support)
 
     def maps(self, result: SearchResult, gallery: str, image_id: ImageId) -> str:
         """Chapter 3: both maps and their difference; a plain sentence where there are none."""
@@ -176,6 +175,24 @@ class Story:
         return views.heatmaps(
             image_id, shelf, drawn, bar, both[0].value_range, where, seconds=seconds
         )
+
+
+def options(view: View) -> dict[str, Any]:
+    """The keywords of `Engine.search` for a view."""
+    steps = {"reasoning": "", "conclusion": "", **view.thoughts}
+    return {
+        "gallery": view.gallery,
+        "methods": list(dict.fromkeys(("union", "intersection", *view.columns))),
+        "rerank": view.depth if view.judge else 0,
+        "rerank_on": view.rerank_on,
+        "fuse": view.fuse,
+        "reason": view.reason,
+        "top": TOP,
+        "descriptions": view.descriptions,
+        "steer": Steer(more=view.more, less=view.less, without=view.without),
+        "thoughts": Rationale(**steps) if view.thoughts else None,
+        "tuned": view.tuned,
+    }
 
 
 def _first(result: SearchResult) -> ImageId:
