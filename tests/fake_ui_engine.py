@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from cirdemo.data.drawn import fables
+from cirdemo.explain.support import Support
 from cirdemo.intake import load_image
 from cirdemo.region import masked
 from cirdemo.rerank import reorder
@@ -32,6 +33,7 @@ from cirdemo.types import (
     Reranked,
     SearchResult,
     Triplet,
+    Why,
 )
 
 
@@ -274,6 +276,19 @@ class FakeEngine:
             self.gallery(gallery).image(image_id)
             p = 1 / (1 + np.exp(3.0 - n))
             yield Judgement(image_id=image_id, yes_probability=float(p), margin=n - 3.0)
+
+    def supports(self, result: SearchResult) -> tuple[Support, ...]:
+        """The caption's subject is sure, its place is not."""
+        return tuple(
+            Support(text=t, step="caption", cue=t, supported=sure, why="so it is", score=0.9)
+            for t, sure in (("two brown dogs", True), ("in the snow", False))
+        )
+
+    def why(self, result: SearchResult, gallery: str, image_id: str) -> Why:
+        """A No because of the hats."""
+        judgement = Judgement(image_id=image_id, yes_probability=0.2, margin=-1.4)
+        cues = (("two brown dogs", 0.9), ("with hats", 0.1))
+        return Why(judgement=judgement, reason="scarves not hats", cues=cues)
 
     def explain(
         self, image: Image.Image, texts: Sequence[str], image_id: str = ""

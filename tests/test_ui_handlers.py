@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import gradio as gr
 import pytest
@@ -237,6 +238,28 @@ def test_a_view_survives_its_address():
 def test_an_address_that_cannot_be_is_told(text):
     with pytest.raises(CirError):
         View.loads(text)
+
+
+def test_sentences_that_rest_on_nothing_are_marked_in_words_too(handlers):
+    html = told(run(handlers), "reason")
+    assert 'class="said unfounded"' in html and "not supported: so it is" in html
+
+
+def test_a_verdict_is_taken_apart(handlers):
+    view = asked(handlers)
+    result = last(run(handlers, view), "result")
+    step = handlers.look(result, view, click(action="why", value="f005"))
+    html = told([step], "picked")
+    assert "says <b>No</b>" in html and "scarves not hats" in html
+    assert 'class="worst"><span>with hats' in html
+
+
+@pytest.mark.parametrize(("kind", "begins"), [("html", b"<!doctype html>"), ("bundle", b"PK")])
+def test_a_search_is_taken_along(handlers, kind, begins):
+    view = asked(handlers)
+    result = last(run(handlers, view), "result")
+    file = Path(handlers.save(result, view, click(action=kind)))
+    assert file.read_bytes().startswith(begins) and "hugging" in file.name
 
 
 def test_turns_branch_and_are_undone(handlers):
