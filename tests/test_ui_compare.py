@@ -6,6 +6,8 @@ import base64
 import io
 import json
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import gradio as gr
 import pytest
@@ -227,6 +229,25 @@ def test_a_stopped_duel_keeps_its_rows(make):
     _, _, head, matches = handlers.stopped(state, "all")
     assert "Stopped after 1 query" in head and matches.count('class="match ') == 1
     assert "Stopped." in handlers.stopped(None, "all")[2]
+
+
+def test_rows_and_figure_can_be_taken_home(make):
+    handlers = make().duel
+    state, *_ = list(handlers.search(*A, *B, 5, "all", GALLERY))[-1]
+    files = [Path(update["value"]) for update in handlers.files(state)]
+    assert [f.name for f in files] == [f"fables-val-compare.{k}" for k in ("json", "png", "svg")]
+    told = json.loads(files[0].read_text(encoding="utf-8"))
+    assert told["queries"] == 2 and told["a"] == "intersection,judge=20" and len(told["rows"]) == 2
+    assert Image.open(files[1]).width > 1000 and "McNemar p" in files[2].read_text()
+    assert not any(update["visible"] for update in handlers.files(None))
+
+
+def test_a_stranger_may_not_ask_for_the_whole_set(make):
+    handlers = make().duel
+    public = replace(handlers, context=replace(handlers.context, public=True))
+    with pytest.raises(gr.Error, match="at most 100 queries"):
+        list(public.search(*A, *B, 400, "all", GALLERY))
+    assert len(list(public.search(*A, *B, 100, "all", GALLERY))) == 2
 
 
 def test_progress_tells_rate_and_time_left():

@@ -17,6 +17,7 @@ from cirdemo import metrics
 Row = Mapping[str, Any]
 Outcome = Literal["win", "tie", "loss"]
 OUTCOMES: tuple[Outcome, ...] = ("win", "tie", "loss")
+NAMES: dict[str, str] = {"win": "A wins", "tie": "tied", "loss": "B wins"}
 LEVEL = 0.05  # a p below it is called a difference
 
 

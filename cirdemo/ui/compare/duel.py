@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from collections.abc import Iterator
@@ -11,13 +12,16 @@ from typing import Any
 import gradio as gr
 
 from cirdemo import lineup
+from cirdemo.evaluate.compare import compare
 from cirdemo.evaluate.duel import MOST, WEIGHED, Setting, duel
+from cirdemo.evaluate.figures_duel import figure
 from cirdemo.types import BadInput, CirError
+from cirdemo.ui.benchmark_desk import on_disk
 from cirdemo.ui.compare import duel_views as views
 from cirdemo.ui.compare import lineup as lined
 from cirdemo.ui.compare.lineup_views import order
 from cirdemo.ui.context import Context
-from cirdemo.ui.wiring import CLICKS, MODEL, PLAIN, QUIET, guarded
+from cirdemo.ui.wiring import CLICKS, PLAIN, QUIET, guarded
 
 SPLIT = "val"  # test stays unlooked at: settings are chosen on val
 QUERIES = 40  # compared unless told
@@ -25,6 +29,13 @@ PAUSE = 0.6  # seconds between two pictures of the board
 LISTED = 8  # queries between two lists of matches
 SKIP = gr.skip()
 SHOW = [("A wins", "win"), ("B wins", "loss"), ("ties", "tie"), ("all", "all")]
+
+
+# A run over a set takes minutes: it waits for other such runs, and searches pass it by; the models'
+# own locks keep the two apart.
+LONG: dict[str, Any] = {"concurrency_id": "duel", "concurrency_limit": 1}
+KINDS = ("json", "png", "svg")  # of a file to download
+PUBLIC_QUERIES, PUBLIC_DEPTH = 100, 50  # the most that a stranger may ask for
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,7 @@ class DuelTab:
     board: gr.HTML
     show: gr.Radio
     matches: gr.HTML
+    files: tuple[gr.DownloadButton, ...]
 
 
 @dataclass(frozen=True)
@@ -84,7 +96,7 @@ class DuelHandlers:
 
     def begin(self) -> tuple[Any, ...]:
         """A run has been asked for."""
-        head = views.header("loading the models", of=1)
+        head = views.header("waiting for its turn, loading the models", of=1)
         return gr.update(interactive=False), gr.update(interactive=True), None, head, SKIP, ""
 
     def finish(self) -> tuple[Any, Any]:
@@ -116,6 +128,11 @@ class DuelHandlers:
     def _run(self, *values: Any) -> Iterator[tuple[Any, ...]]:
         *panels, count, show, gallery = values
         a, b = self.setting(*panels[:4]), self.setting(*panels[4:])
+        if self.context.public and (
+            int(count) > PUBLIC_QUERIES or max(a.depth, b.depth) > PUBLIC_DEPTH
+        ):
+            most = f"{PUBLIC_QUERIES} queries with {PUBLIC_DEPTH} candidates"
+            raise BadInput(f"This page is public: at most {most}. On your own machine run more.")
         shelf = self.context.library.shelf(gallery)
         engine, limit = self.context.engine, int(count)
         of, found = duel(engine, gallery, a, b, split=SPLIT, limit=limit)
@@ -147,6 +164,19 @@ class DuelHandlers:
             return ""
         shelf = self.context.library.shelf(state["dataset"])
         return views.matches(state["rows"], show, shelf)
+
+    @guarded
+    def files(self, state: dict[str, Any] | None) -> tuple[Any, ...]:
+        """Rows and figure to download, once there are any."""
+        if not state or not state["rows"]:
+            return tuple(gr.update(visible=False) for _ in KINDS)
+        stem = f"{state['dataset']}-{state['split']}-compare"
+        told = {**state, **compare(state["rows"])}
+        found = {"json": json.dumps(told, ensure_ascii=False, indent=1).encode()}
+        found |= {kind: figure(state["rows"], state, kind) for kind in KINDS[1:]}
+        return tuple(
+            gr.update(value=on_disk(f"{stem}.{kind}", found[kind]), visible=True) for kind in KINDS
+        )
 
     @guarded
     def open(self, state: dict[str, Any] | None, event: gr.EventData) -> str:
@@ -214,6 +244,11 @@ def render(handlers: DuelHandlers) -> DuelTab:
         with gr.Column(elem_classes="compare-told", min_width=0):
             head = gr.HTML(views.header(), elem_id="duel-head", elem_classes="ours", **PLAIN)
             board = gr.HTML(views.waiting(), elem_id="duel-board", elem_classes="ours", **PLAIN)
+            with gr.Row(elem_classes="pair", elem_id="duel-files"):
+                files = tuple(
+                    gr.DownloadButton(kind.upper(), visible=False, size="sm", min_width=60)
+                    for kind in KINDS
+                )
             show = gr.Radio(
                 SHOW, value="all", label="Show queries", elem_id="duel-show", container=False
             )
@@ -231,6 +266,7 @@ def render(handlers: DuelHandlers) -> DuelTab:
         board=board,
         show=show,
         matches=matches,
+        files=files,
     )
 
 
@@ -247,11 +283,13 @@ def listen(tab: DuelTab, handlers: DuelHandlers, context: Context) -> None:
         )
     begun = tab.run.click(handlers.begin, None, [*buttons, *page], queue=False, **QUIET)
     values = [*tab.a.values, *tab.b.values, tab.count, tab.show, context.gallery]
-    run = begun.then(handlers.search, values, page, api_name="duel", **MODEL, **QUIET)
+    run = begun.then(handlers.search, values, page, api_name="duel", **LONG, **QUIET)
     for over in (run.success, run.failure):
         over(handlers.finish, None, buttons, queue=False, **QUIET)
     halted = tab.stop.click(None, None, None, cancels=[run], queue=False, **QUIET)
     after = [*buttons, tab.head, tab.matches]
-    halted.then(handlers.stopped, [tab.state, tab.show], after, queue=False, **QUIET)
+    kept = halted.then(handlers.stopped, [tab.state, tab.show], after, queue=False, **QUIET)
+    for over in (run.success, kept.success):
+        over(handlers.files, tab.state, list(tab.files), **QUIET)
     tab.show.input(handlers.filtered, [tab.state, tab.show], tab.matches, queue=False, **QUIET)
     tab.matches.select(handlers.open, tab.state, context.view, queue=False, **QUIET)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cirdemo.evaluate.compare import OUTCOMES, Row, compare, gain, outcome, verdict
+from cirdemo.evaluate.compare import NAMES, OUTCOMES, Row, compare, gain, outcome, verdict
 from cirdemo.ui import cards
 from cirdemo.ui.cards import Pictures, esc
 
@@ -17,7 +17,6 @@ LEAD = (
     "difference is sharper than two separate scores would be."
 )
 SIGNS = {"win": "▲", "tie": "=", "loss": "▼"}
-NAMES = {"win": "A wins", "tie": "tied", "loss": "B wins"}
 EXPLAINED = {
     "R@1": "a target stands first",
     "R@10": "a target is among the first ten",

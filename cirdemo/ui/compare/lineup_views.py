@@ -83,8 +83,8 @@ def row(name: str, head: str, body: str, kind: str = "") -> str:
     title = f'<h3 class="group">{esc(head)}</h3>' if head else ""
     says = SAYS.get(name, "")
     return (
-        f'{title}<section class="line {kind}" aria-label="{esc(name)}"><div class="who">'
-        f"<h4>{esc(name)}</h4><p>{esc(says)}</p></div>{body}</section>"
+        f'{title}<div class="line {kind}" role="group" aria-label="{esc(name)}"><div class="who">'
+        f"<h4>{esc(name)}</h4><p>{esc(says)}</p></div>{body}</div>"
     )
 
 
