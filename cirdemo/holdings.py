@@ -12,8 +12,9 @@ from cirdemo.registry import unknown
 from cirdemo.types import BadInput, CirError, Composer, Dataset, MissingCheckpoint
 
 if TYPE_CHECKING:
-    from cirdemo.gallery.indexing import Progress, Source
+    from cirdemo.gallery.indexing import Source
     from cirdemo.gallery.own import Own
+    from cirdemo.gallery.progress import Progress
     from cirdemo.gallery.store import Gallery
 
 

@@ -9,9 +9,9 @@ import pytest
 from fake_ui_engine import FakeEngine
 
 from cirdemo.engine import Engine
-from cirdemo.gallery.indexing import Progress, Report
 from cirdemo.gallery.opened import open_own
 from cirdemo.gallery.own import Own
+from cirdemo.gallery.progress import Progress, Report
 from cirdemo.parts import Part, Parts
 from cirdemo.shelves import Shelves
 from cirdemo.types import Triplet

@@ -100,8 +100,8 @@ def gallery(args: argparse.Namespace) -> Answer:
 def index(args: argparse.Namespace) -> Answer:
     """Build or update a gallery of your own pictures."""
     from cirdemo.data import folder
-    from cirdemo.gallery.indexing import Progress
     from cirdemo.gallery.own import VISITOR
+    from cirdemo.gallery.progress import Progress
 
     if args.name.startswith(VISITOR):
         raise BadInput(f"Names that begin with {VISITOR!r} are taken. Choose another.")
@@ -141,7 +141,7 @@ def _benchmark(args: argparse.Namespace) -> Any:
 
 def progress_line(step: Any) -> str:
     """A build's progress in one line."""
-    from cirdemo.gallery.indexing import told_time
+    from cirdemo.gallery.progress import told_time
 
     left = "" if step.seconds_left is None else f", {told_time(step.seconds_left)} left"
     rate = f", {step.rate:.1f} a second" if step.rate else ""

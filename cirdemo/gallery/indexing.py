@@ -28,9 +28,10 @@ from cirdemo.gallery import near
 from cirdemo.gallery.files import write_file
 from cirdemo.gallery.journal import Journal, Row
 from cirdemo.gallery.own import Home, Item
+from cirdemo.gallery.progress import Progress, Report
 from cirdemo.gallery.store import write_thumbnail
 from cirdemo.intake import NO_PICTURE, load_image, may_be_picture
-from cirdemo.types import BadInput, CirError, Encoder, ImageId, SpaceMismatch
+from cirdemo.types import BadInput, CirError, Encoder, SpaceMismatch
 
 BATCH = 32  # pictures encoded and noted together: what a kill can cost
 BATCH_PIXELS = 60_000_000  # 180 MB decoded
@@ -53,46 +54,6 @@ class Source(Protocol):
 
     def scan(self) -> tuple[list[Found], list[LeftOut]]:
         """Files to look at, and files left out."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far a build is."""
-
-    phase: str  # looking | encoding | writing | done
-    done: int = 0  # files looked at
-    of: int = 0
-    new: int = 0  # encoded by this build, before an interruption too
-    unchanged: int = 0  # taken from an earlier build
-    left_out: int = 0
-    rate: float = 0.0  # files a second, lately
-    seconds_left: float | None = None  # None where it cannot be told yet
-    seconds: float = 0.0
-    report: Report | None = None  # when done
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What a build came to."""
-
-    gallery: str
-    pictures: int
-    new: int
-    unchanged: int
-    removed: int
-    left_out: tuple[LeftOut, ...]
-    near: tuple[tuple[ImageId, ImageId, float], ...]  # nearly equal pictures and their difference
-    space: str
-    seconds: float
-
-    def as_json(self) -> dict[str, Any]:
-        """For the command line and for download."""
-        body = {name: getattr(self, name) for name in self.__slots__ if name != "near"}
-        body["left_out"] = [asdict(one) for one in self.left_out]
-        body["near_duplicates"] = [
-            {"pictures": [a, b], "difference": d, "identical": d == 0} for a, b, d in self.near
-        ]
-        return body
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -390,14 +351,6 @@ def _publish(work: _Work, held: tuple[Item, ...], about: Mapping[str, Any]) -> R
         space=work.encoder.space,
         seconds=round(time.monotonic() - work.start, 2),
     )
-
-
-def told_time(seconds: float) -> str:
-    """A time as people say it: '40 s', '3 min', '2 h 10 min'."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _row(digest: str, vector: np.ndarray, small: np.ndarray, width: int, height: int) -> Row:

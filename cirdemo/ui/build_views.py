@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cirdemo.archives import LeftOut
-from cirdemo.gallery.indexing import Progress, Report, told_time
+from cirdemo.gallery.progress import Progress, Report, told_time
 from cirdemo.ui.cards import Pictures, esc
 
 SHOWN = 200  # rows on the page; the download has all

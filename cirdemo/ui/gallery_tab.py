@@ -12,8 +12,8 @@ import numpy as np
 from cirdemo.archives import told
 from cirdemo.intake import clean_text
 from cirdemo.types import BadInput, CirError, Composed, ImageId
-from cirdemo.ui import build_tab, gallery_views
-from cirdemo.ui.build_tab import BuildTab
+from cirdemo.ui import build_form, build_tab, gallery_views
+from cirdemo.ui.build_form import BuildTab
 from cirdemo.ui.cards import esc
 from cirdemo.ui.context import Context
 from cirdemo.ui.view import View
@@ -277,7 +277,7 @@ def render(context: Context) -> GalleryTab:
                     **PLAIN,
                 )
         with gr.Column(visible=False, elem_id="gal-build", min_width=0) as page:
-            build = build_tab.render(context)
+            build = build_form.render(context)
     place = gr.State(Place())
     return GalleryTab(
         mode, browse, page, facts, by, text, find, everything, grid, picked, place, build

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from cirdemo.gallery.indexing import Progress, Report
+from cirdemo.gallery.progress import Progress, Report
 from cirdemo.types import BadInput, CirError
 
 log = logging.getLogger(__name__)
