@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cirdemo.examples import pick
+from cirdemo.examples import METHODS, pick
 from cirdemo.types import Triplet
 
 
@@ -14,7 +14,7 @@ def outcome(number: int, kind: str = "colour", text: str = "make it white", **ra
         target_ids=("t",),
         kind=kind,
     )
-    rows = {m: {"rank": ranks.get(m, 5)} for m in ("union", "intersection", "setr", "cot")}
+    rows = {m: {"rank": ranks.get(m, 5)} for m in METHODS}
     for mode in ("union", "intersection"):
         rows[mode]["description_match"] = 1.0
     return {"triplet": triplet, "kind": kind, **rows}
@@ -25,12 +25,14 @@ def test_stories_follow_from_ranks():
     rescued = outcome(2, union=30, intersection=25, setr=1)
     erred = outcome(3, union=1, intersection=1, setr=9)
     plain = outcome(4)
-    found = pick({"fables": [plain, erred, rescued, dragged]})
+    thought = outcome(5, cot=1, cot_direct=4)
+    found = pick({"fables": [plain, erred, rescued, dragged, thought]})
     stories = {e["query_id"]: e["label"] for e in found if e["query_id"]}
     assert stories == {
         "q1": "union is dragged along by the surroundings",
         "q2": "the judge rescues it from far down",
         "q3": "the judge errs",
+        "q5": "thinking first finds it",
     }
 
 

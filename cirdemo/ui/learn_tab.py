@@ -201,7 +201,7 @@ class LearnTab:
 
 
 def _html(value: str, name: str, js: str | None = None) -> gr.HTML:
-    return gr.HTML(value, elem_id=name, elem_classes="ours", js_on_load=js, **PLAIN)
+    return gr.HTML(value, elem_id=name, elem_classes="ours learn", js_on_load=js, **PLAIN)
 
 
 def render(context: Context) -> LearnTab:

@@ -60,7 +60,7 @@ def lesson(told: Lesson, examples: Sequence[Example], chosen: int, pictures: Pic
     if told.address:
         source = f'<a href="{esc(told.address)}" target="_blank" rel="noopener">{source}</a>'
     return (
-        f'<article class="lesson"><div class="words"><p class="kick">Chapter {number} of '
+        f'<article class="lesson"><div class="l-words"><p class="kick">Chapter {number} of '
         f"{len(LESSONS)}</p><h2>{esc(told.title)}</h2>{words}"
         f'<p class="source">Source: {source}</p></div>{_cases(examples, chosen, pictures)}'
         "</article>"
@@ -69,16 +69,16 @@ def lesson(told: Lesson, examples: Sequence[Example], chosen: int, pictures: Pic
 
 def _cases(examples: Sequence[Example], chosen: int, pictures: Pictures) -> str:
     if not examples:
-        return '<aside class="cases"><p>This gallery has no example query.</p></aside>'
+        return '<aside class="l-cases"><p>This gallery has no example query.</p></aside>'
     items = "".join(
-        f'<li><button type="button" class="case" data-id="{n}" aria-pressed='
+        f'<li><button type="button" class="l-case" data-id="{n}" aria-pressed='
         f'"{"true" if n == chosen else "false"}"><img src="{esc(pictures.src(e.reference_id))}" '
         f'alt="{esc(pictures.alt(e.reference_id))}" width="88" height="88"><span>'
         f"<q>{esc(e.modification)}</q><small>{esc(e.label)}</small></span></button></li>"
         for n, e in enumerate(examples)
     )
     title = "The query" if len(examples) == 1 else "Choose a query"
-    return f'<aside class="cases"><h3>{title}</h3><ul>{items}</ul></aside>'
+    return f'<aside class="l-cases"><h3>{title}</h3><ul>{items}</ul></aside>'
 
 
 def waiting(told: Lesson) -> str:
@@ -115,7 +115,7 @@ def proof(told: Lesson, run: Run, pictures: Pictures) -> str:
     spent = " · ".join(f"{stage} {s:.2f} s" for stage, s in result.seconds.items())
     return (
         f'<section class="proof">{body}<p class="spent">{esc(spent)}</p>'
-        f'<details class="ask"><summary>{esc(told.question)}</summary>'
+        f'<details class="l-ask"><summary>{esc(told.question)}</summary>'
         f"<p>{esc(told.reveal)}</p></details></section>"
     )
 
@@ -130,7 +130,7 @@ def finding(found: Finding) -> str:
     first, *rest = found.sentences
     more = "".join(f"<p>{esc(s)}</p>" for s in rest)
     return (
-        f'<div class="finding" role="status">{badge}<p class="first">{esc(first)}</p>{more}</div>'
+        f'<div class="finding" role="status">{badge}<p class="l-first">{esc(first)}</p>{more}</div>'
     )
 
 
@@ -201,7 +201,7 @@ def checks(rows: Sequence[Check], *, running: bool = False) -> str:
     failed = sum(r.state == "failed" for r in rows)
     total = sum(r.seconds for r in rows)
     told = f"{failed} failed" if failed else "Everything works"
-    end = f'<p class="first">{told}; {total:.1f} s in all.</p>' if rows and not running else ""
+    end = f'<p class="l-first">{told}; {total:.1f} s in all.</p>' if rows and not running else ""
     if running:
         items += '<li><i class="spin" aria-hidden="true"></i><span>checking…</span></li>'
     return f'<div role="status">{end}<ul class="checks">{items}</ul></div>'

@@ -143,13 +143,13 @@ def shown(question: Question | None, pictures: Pictures | None) -> str:
         else f"Which picture does <b>{esc(name)}</b> ({esc(says)}) put first?"
     )
     right, asked = question.score
-    body = f'<p class="asks">{asks}</p><div class="options {question.kind}">'
+    body = f'<p class="l-asks">{asks}</p><div class="options {question.kind}">'
     body += "".join(_option(question, n, pictures) for n in range(len(question.options)))
     body += "</div>"
     if question.guess is not None:
         body += _answer(question, pictures)
     return (
-        f'<article class="quiz">{head}<p class="tally" role="status">{tally((right, asked))}</p>'
+        f'<article class="quiz">{head}<p class="l-tally" role="status">{tally((right, asked))}</p>'
         f"{pair}{body}</article>"
     )
 
@@ -184,7 +184,7 @@ def _answer(question: Question, pictures: Pictures) -> str:
     told = run.result.descriptions.get(question.method)  # type: ignore[call-overload]
     wrote = f"<p>It searched for: <q>{esc(told.text)}</q></p>" if told else ""
     return (
-        f'<div class="truth" role="status"><p class="first">{verdict}</p>'
+        f'<div class="truth" role="status"><p class="l-first">{verdict}</p>'
         f'<ul class="ranks" aria-label="Rank of the best target">{"".join(ranks)}</ul>{wrote}'
         f"{hidden('The list:')}{ranked(question.method, run, pictures)}</div>"
     )
