@@ -142,7 +142,7 @@ def test_a_figure_is_drawn_or_says_that_it_has_no_numbers(handlers):
 def test_the_browser_opens_on_the_misses(handlers):
     facets, rows, detail, look = handlers.browse(None, KEY, None)
     assert 'data-value="missed" aria-pressed="true"' in facets
-    assert rows.count('class="case"') == 1 and look.picked == "q1"
+    assert rows.count('class="qrow"') == 1 and look.picked == "q1"
     assert 'aria-current="true"' in rows
     assert "re-rank inversion" in detail and "P(Yes) 0.30 and another picture 0.90" in detail
     assert "1 of 1" in detail and "fables, split test" in detail
@@ -152,11 +152,11 @@ def test_the_browser_opens_on_the_misses(handlers):
 def test_choices_narrow_and_widen_the_list(handlers):
     look = handlers.browse(None, KEY, None)[3]
     _, rows, _, look = handlers.filter(None, KEY, look, click(facet="blame", value="missed"))
-    assert rows.count('class="case"') == 2
+    assert rows.count('class="qrow"') == 2
     _, rows, detail, look = handlers.words(None, KEY, look, "nothing like it")
     assert "No query fits" in rows and "Pick a query" in detail
     _, rows, _, look = handlers.words(None, KEY, look, "")
-    assert rows.count('class="case"') == 2
+    assert rows.count('class="qrow"') == 2
     update, detail, look = handlers.pick(None, KEY, look, click(id="q2"))
     assert "SETR has a target first" in detail and look.picked == "q2"
     assert update == gr.skip()

@@ -40,7 +40,11 @@ class Opened:
 
 def stored(folder: Path) -> dict[str, Path]:
     """The evaluations of a folder, by name."""
-    return {p.stem: p for p in sorted(folder.glob("*.json")) if not p.stem.endswith("-rows")}
+    return {
+        p.stem: p
+        for p in sorted(folder.glob("*.json"), key=lambda p: p.stem)
+        if not p.stem.endswith("-rows")
+    }
 
 
 def load(path: Path) -> Opened:

@@ -132,7 +132,7 @@ def rows(
     items = "".join(row(c, cases, picked, asked, pictures) for c in found[first : first + PAGE])
     last = min(first + PAGE, len(found))
     return (
-        f'<ol class="cases" data-before="{int(page > 0)}" data-after="{int(last < len(found))}" '
+        f'<ol class="qlist" data-before="{int(page > 0)}" data-after="{int(last < len(found))}" '
         f'start="{first + 1}">{items}</ol><div class="pager">'
         f'<button type="button" data-action="page" data-value="{page - 1}"'
         f"{'' if page else ' disabled'}>‹ before</button>"
@@ -152,7 +152,7 @@ def row(case: Case, cases: Cases, picked: str, asked: Filter, pictures: Shown) -
     told = f'<span class="blame">{_sign(blame)}{esc(SHORT.get(blame, blame))}</span>'
     current = "true" if case.query_id == picked else "false"
     return (
-        f'<li><button type="button" class="case" data-id="{esc(case.query_id)}" '
+        f'<li><button type="button" class="qrow" data-id="{esc(case.query_id)}" '
         f'aria-current="{current}">{pictures.image(case.reference_id, 46, "")}'
         f'<span class="mod"><small>{esc(case.kind)} · '
         f"{esc(case.query_id)}</small><q>{esc(case.text)}</q></span>"

@@ -42,9 +42,9 @@ element.addEventListener('click', (event) => {
 WALKS = """
 let soon = 0;  // a key held down asks for the last row only
 const mark = (row) => {
-  element.querySelectorAll('.case').forEach((r) =>
+  element.querySelectorAll('.qrow').forEach((r) =>
     r.setAttribute('aria-current', String(r === row)));
-  const list = element.querySelector('.cases');
+  const list = element.querySelector('.qlist');
   const top = row.offsetTop - list.offsetTop;
   if (top < list.scrollTop || top + row.offsetHeight > list.scrollTop + list.clientHeight)
     list.scrollTop = top - list.clientHeight / 2;
@@ -52,7 +52,7 @@ const mark = (row) => {
   soon = setTimeout(() => trigger('select', {id: row.dataset.id}), 90);
 };
 const walk = (step) => {
-  const rows = [...element.querySelectorAll('.case')];
+  const rows = [...element.querySelectorAll('.qrow')];
   if (!rows.length) return;
   const at = rows.findIndex((r) => r.getAttribute('aria-current') === 'true');
   const next = rows[at + step];
@@ -63,7 +63,7 @@ const walk = (step) => {
     trigger('select', {...turn.dataset, end: step < 0 ? 'last' : ''});
 };
 element.addEventListener('click', (event) => {
-  const row = event.target.closest('.case');
+  const row = event.target.closest('.qrow');
   if (row) return mark(row);
   const turn = event.target.closest('.pager button');
   if (turn && !turn.disabled) trigger('select', {...turn.dataset});
