@@ -52,11 +52,11 @@ def open_tab(page, address):
     page.set_default_timeout(SLOW)
     page.goto(address)
     page.get_by_role("tab", name="Gallery").click()
-    page.locator("#gal-grid .tile").first.wait_for()
+    page.locator("#gal-grid .g-tile").first.wait_for()
 
 
 def test_one_looks_around_and_takes_a_picture_to_search(tab):
-    tiles = tab.locator("#gal-grid .tile")
+    tiles = tab.locator("#gal-grid .g-tile")
     expect(tiles).to_have_count(72)
     tab.get_by_label("Next page").first.click()
     expect(tiles).to_have_count(28)
@@ -66,9 +66,9 @@ def test_one_looks_around_and_takes_a_picture_to_search(tab):
     expect(tiles.nth(2)).to_have_attribute("aria-pressed", "true")
     broken = "[...document.images].filter(i => i.complete && !i.naturalWidth).length"
     assert tab.evaluate(broken) == 0
-    picked = tab.locator("#gal-picked .id").inner_text()
-    tab.locator("#gal-picked .tile").first.click()
-    expect(tab.locator("#gal-picked .id")).not_to_have_text(picked)
+    picked = tab.locator("#gal-picked .g-id").inner_text()
+    tab.locator("#gal-picked .g-tile").first.click()
+    expect(tab.locator("#gal-picked .g-id")).not_to_have_text(picked)
     tab.get_by_role("button", name="Use as reference in Search").click()
     expect(tab.get_by_role("tab", name="Search")).to_have_attribute("aria-selected", "true")
 
@@ -77,13 +77,13 @@ def test_looking_up_says_how(tab):
     tab.get_by_label("Picture id").check()
     tab.locator("#gal-text").get_by_role("textbox").fill("p01")
     tab.get_by_role("button", name="Look up").click()
-    expect(tab.locator("#gal-grid .found p")).to_contain_text("10 pictures with “p01” in the id")
+    expect(tab.locator("#gal-grid .g-found p")).to_contain_text("10 pictures with “p01” in the id")
     tab.get_by_label("Text, through the encoder").check()
     tab.get_by_role("button", name="Look up").click()
-    expect(tab.locator("#gal-grid .found p")).to_contain_text("cosine between “p01”")
-    assert tab.locator("#gal-grid .tile .score").first.inner_text() == "1.000"
+    expect(tab.locator("#gal-grid .g-found p")).to_contain_text("cosine between “p01”")
+    assert tab.locator("#gal-grid .g-tile .score").first.inner_text() == "1.000"
     tab.get_by_role("button", name="Show all").click()
-    expect(tab.locator("#gal-grid .found p")).to_contain_text("All 100 pictures")
+    expect(tab.locator("#gal-grid .g-found p")).to_contain_text("All 100 pictures")
 
 
 def test_a_folder_becomes_a_gallery_across_a_stop_and_a_reload(tab, site):
@@ -113,7 +113,7 @@ def test_a_folder_becomes_a_gallery_across_a_stop_and_a_reload(tab, site):
 def test_no_width_scrolls_sideways(tab, width):
     tab.set_viewport_size({"width": width, "height": 844})
     wide = "document.documentElement.scrollWidth"
-    tab.locator("#gal-grid .tile").first.click()
+    tab.locator("#gal-grid .g-tile").first.click()
     tab.locator("#gal-picked article").wait_for()
     assert tab.evaluate(wide) <= width
     tab.get_by_label("Build your own").check()

@@ -94,7 +94,7 @@ def test_nothing_is_drawn_before_the_tab_is_seen(looking):
     assert all(isinstance(part, dict) for part in looking.open("mine", Place()))
     place, facts, grid, picked, text = looking.act("mine", Place(), click(action="show"))
     assert place == Place(shown=True)
-    assert grid.count('class="tile"') == gallery_views.PAGE
+    assert grid.count('class="g-tile"') == gallery_views.PAGE
     assert "All 100 pictures" in grid
     assert "page 1 of 2" in grid
     assert "quarters" in facts
@@ -106,9 +106,9 @@ def test_nothing_is_drawn_before_the_tab_is_seen(looking):
 def test_pages_turn_and_end(looking):
     place = looking.act("mine", Place(shown=True), click(action="page", id="1"))[0]
     grid = looking.grid("mine", place)
-    assert grid.count('class="tile"') == 28
+    assert grid.count('class="g-tile"') == 28
     assert 'data-id="2" disabled' in grid
-    assert looking.grid("mine", Place(shown=True, page=99)).count('class="tile"') == 28
+    assert looking.grid("mine", Place(shown=True, page=99)).count('class="g-tile"') == 28
 
 
 def test_a_picked_picture_tells_what_is_known(looking):

@@ -74,7 +74,7 @@ def render(context: Context) -> BuildTab:
                 height=150,
                 elem_id="gal-files",
             )
-            said = gr.HTML(f'<p class="soft">{limit}</p>', elem_classes="ours", **PLAIN)
+            said = gr.HTML(f'<p class="g-soft">{limit}</p>', elem_classes="ours", **PLAIN)
             made["local"] = Local(source, said, **_local()) if local else None
             made["caption"] = gr.Checkbox(
                 False,

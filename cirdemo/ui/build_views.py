@@ -35,11 +35,11 @@ PHASES = {
 def idle() -> str:
     """Before anything is built."""
     return (
-        '<section class="chapter quiet"><h2>Your pictures, searchable</h2><p class="lead">'
+        '<section class="chapter g-quiet"><h2>Your pictures, searchable</h2><p class="lead">'
         "Every picture is encoded once into a vector; the vectors, small copies for this page and "
         "checksums of it all are what a gallery is. Your files are only read, never changed. A "
         "build can be stopped, or the program ended, at any moment: it goes on where it was. "
-        "Updating encodes only what is new.</p><ul class='promises'>"
+        "Updating encodes only what is new.</p><ul class='g-promises'>"
         "<li><b>Read:</b> JPEG, PNG, WebP, GIF, BMP, TIFF, and HEIC where the package pillow-heif "
         "is installed; told by content, not by name; upright by EXIF.</li>"
         "<li><b>Left out, and listed with the reason:</b> damaged files, links, other files, "
@@ -61,10 +61,10 @@ def moving(name: str, step: Progress) -> str:
         ("so far", told_time(step.seconds)),
     ]
     return (
-        f'<section class="chapter"><header class="plain"><div><h2>{esc(PHASES[step.phase])}…</h2>'
+        f'<section class="chapter"><header class="g-plain"><div><h2>{esc(PHASES[step.phase])}…</h2>'
         f'<p class="lead">Gallery “{esc(name)}”</p></div><span class="took" role="status">'
         f'<i class="spin" aria-hidden="true"></i>{esc(left)}</span></header>'
-        f'<div class="progress" role="progressbar" aria-label="Files looked at" '
+        f'<div class="g-progress" role="progressbar" aria-label="Files looked at" '
         f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share * 100:.0f}">'
         f'<i style="width:{share:.2%}"></i></div>{_cells(cells)}</section>'
     )
@@ -73,7 +73,7 @@ def moving(name: str, step: Progress) -> str:
 def halted(name: str, step: Progress | None, why: str = "") -> str:
     """A build that was stopped, or that failed."""
     done = f"{step.done:,} of {step.of:,} files were looked at. " if step and step.of else ""
-    head, kind = ("It did not work", "bad") if why else ("Stopped", "calm")
+    head, kind = ("It did not work", "g-bad") if why else ("Stopped", "g-calm")
     text = why or f"{done}What was encoded is kept: Resume goes on from there."
     return (
         f'<section class="chapter {kind}" role="status"><h2>{head}</h2>'
@@ -93,8 +93,8 @@ def finished(report: Report, pictures: Pictures | None, *, note: str = "") -> st
     ]
     extra = f'<p class="note"><b aria-hidden="true">i</b> {esc(note)}</p>' if note else ""
     return (
-        f'<section class="chapter done" role="status"><header class="plain"><div>'
-        f'<h2><b class="tick" aria-hidden="true">✓</b> Gallery “{esc(title(report.gallery))}” is '
+        f'<section class="chapter g-done" role="status"><header class="g-plain"><div>'
+        f'<h2><b class="g-tick" aria-hidden="true">✓</b> Gallery “{esc(title(report.gallery))}” is '
         f'ready</h2><p class="lead">Encoded by {esc(report.space)}. It is chosen at the top of the '
         f'page now, in every tab.</p></div><span class="took">{_download(report)}</span></header>'
         f"{_cells(cells)}{extra}</section>{_left_out(report.left_out)}"
@@ -116,24 +116,24 @@ def galleries(rows: Sequence[Mapping[str, Any]]) -> str:
         name = esc(row["name"])
         said = row["says"]
         acts = "".join(
-            f'<button type="button" class="act{" danger" if act == "delete" else ""}" '
+            f'<button type="button" class="g-act{" g-danger" if act == "delete" else ""}" '
             f'data-action="{act}" data-id="{name}" aria-label="{word} {name}">{word}</button>'
             for act, word in row["acts"]
         )
-        mark = "" if row["whole"] else '<b class="tag">interrupted</b> '
+        mark = "" if row["whole"] else '<b class="g-tag">interrupted</b> '
         items.append(
-            f'<li><div><h3>{name}</h3><p class="soft">{mark}{esc(said)}</p></div>'
-            f'<span class="acts">{acts}</span></li>'
+            f'<li><div><h3>{name}</h3><p class="g-soft">{mark}{esc(said)}</p></div>'
+            f'<span class="g-acts">{acts}</span></li>'
         )
     return (
-        f'<section class="mine"><h2 class="small">Your galleries</h2>'
+        f'<section class="g-mine"><h2 class="small">Your galleries</h2>'
         f"<ul>{''.join(items)}</ul></section>"
     )
 
 
 def _cells(pairs: Sequence[tuple[str, str]]) -> str:
     cells = "".join(f"<div><dd>{esc(v)}</dd><dt>{esc(k)}</dt></div>" for k, v in pairs)
-    return f'<dl class="cells">{cells}</dl>'
+    return f'<dl class="g-cells">{cells}</dl>'
 
 
 def _left_out(files: Sequence[LeftOut]) -> str:
@@ -147,14 +147,14 @@ def _left_out(files: Sequence[LeftOut]) -> str:
     rank = {"unreadable": 0, "missing": 1, "limit": 2, "name": 3}
     ordered = sorted(files, key=lambda f: (rank.get(f.kind, 9), f.path))
     rows = "".join(
-        f'<tr><td class="path">{esc(f.path)}</td><td>{esc(f.reason)}</td></tr>'
+        f'<tr><td class="g-path">{esc(f.path)}</td><td>{esc(f.reason)}</td></tr>'
         for f in ordered[:SHOWN]
     )
     rest = len(files) - SHOWN
-    more = f'<p class="soft">and {rest:,} more in the download</p>' if rest > 0 else ""
+    more = f'<p class="g-soft">and {rest:,} more in the download</p>' if rest > 0 else ""
     return (
         f'<section class="chapter"><h2>{_files(len(files))} left out</h2>'
-        f'<p class="lead">{esc(told)}</p><div class="scroll" tabindex="0" role="region" '
+        f'<p class="lead">{esc(told)}</p><div class="g-scroll" tabindex="0" role="region" '
         f'aria-label="Files left out"><table><thead><tr><th scope="col">file</th>'
         f'<th scope="col">why</th></tr></thead><tbody>{rows}</tbody></table></div>{more}</section>'
     )
@@ -174,12 +174,12 @@ def _near(pairs: Sequence[tuple[str, str, float]], pictures: Pictures | None) ->
     identical = sum(d == 0 for _, _, d in pairs)
     shown = "".join(_pair(a, b, d, pictures) for a, b, d in pairs[:PAIRS])
     rest = len(pairs) - PAIRS
-    more = f'<p class="soft">and {rest:,} more in the download</p>' if rest > 0 else ""
+    more = f'<p class="g-soft">and {rest:,} more in the download</p>' if rest > 0 else ""
     return (
         f'<section class="chapter"><h2>{_pairs(len(pairs))} the same</h2><p class="lead">'
         f"{identical:,} identical; the others differ by at most 3 of 255 in a 12 × 12 colour "
         "copy, as resized or re-saved pictures do. Both stay in the gallery.</p>"
-        f'<ul class="pairs">{shown}</ul>{more}</section>'
+        f'<ul class="g-pairs">{shown}</ul>{more}</section>'
     )
 
 
@@ -190,13 +190,13 @@ def _pair(a: str, b: str, difference: float, pictures: Pictures | None) -> str:
         return f"<figure>{drawn}<figcaption>{esc(image_id)}</figcaption></figure>"
 
     told = "identical" if difference == 0 else f"differ by {difference:.1f}"
-    return f"<li>{small(a)}{small(b)}<span class='soft'>{told}</span></li>"
+    return f"<li>{small(a)}{small(b)}<span class='g-soft'>{told}</span></li>"
 
 
 def _download(report: Report) -> str:
     data = json.dumps(report.as_json(), indent=2, ensure_ascii=False).encode()
     coded = base64.b64encode(data).decode()
     return (
-        f'<a class="act" download="{esc(report.gallery)}-report.json" '
+        f'<a class="g-act" download="{esc(report.gallery)}-report.json" '
         f'href="data:application/json;base64,{coded}">Report (JSON)</a>'
     )

@@ -30,7 +30,7 @@ element.addEventListener('click', (event) => {
   const hit = event.target.closest('[data-action]');
   if (!hit || hit.disabled) return;
   if (hit.dataset.action === 'pick') {
-    element.querySelectorAll('.tile').forEach((tile) =>
+    element.querySelectorAll('.g-tile').forEach((tile) =>
       tile.setAttribute('aria-pressed', String(tile === hit)));
     if (innerWidth <= 860) document.getElementById('gal-picked')?.scrollIntoView();
   }
@@ -256,6 +256,7 @@ def render(context: Context) -> GalleryTab:
                                 label="Look for",
                                 show_label=False,
                                 placeholder="Words, an id, or a sentence",
+                                max_lines=1,
                                 max_length=400,
                                 elem_id="gal-text",
                                 min_width=120,

@@ -26,7 +26,7 @@ BY_SAYS = {
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
     """Names and values on one line, those without a value left out."""
     cells = "".join(f"<div><dt>{esc(k)}</dt><dd>{esc(v)}</dd></div>" for k, v in pairs if v)
-    return f'<dl class="facts">{cells}</dl>'
+    return f'<dl class="g-facts">{cells}</dl>'
 
 
 def tile(image_id: ImageId, pictures: Pictures, *, picked: bool, foot: str = "") -> str:
@@ -36,7 +36,7 @@ def tile(image_id: ImageId, pictures: Pictures, *, picked: bool, foot: str = "")
     said = f"{alt}, {foot}" if foot else alt
     under = f'<span class="score">{esc(foot)}</span>' if foot else ""
     return (
-        f'<button type="button" class="tile" data-action="pick" data-id="{esc(image_id)}" '
+        f'<button type="button" class="g-tile" data-action="pick" data-id="{esc(image_id)}" '
         f'aria-pressed="{pressed}" aria-label="{esc(said)}" title="{esc(alt)}">'
         f'<img src="{esc(pictures.src(image_id))}" alt="" width="128" height="128" '
         f'loading="lazy">{under}</button>'
@@ -52,12 +52,12 @@ def pager(page: int, count: int) -> str:
     def to(target: int, words: str, sign: str) -> str:
         off = "" if 0 <= target < pages and target != page else " disabled"
         return (
-            f'<button type="button" class="flip" data-action="page" data-id="{target}"{off} '
+            f'<button type="button" class="g-flip" data-action="page" data-id="{target}"{off} '
             f'aria-label="{words}">{sign}</button>'
         )
 
     return (
-        f'<nav class="pager" aria-label="Pages">{to(0, "First page", "«")}'
+        f'<nav class="g-pager" aria-label="Pages">{to(0, "First page", "«")}'
         f"{to(page - 1, 'Previous page', '‹')}"
         f'<span class="num">page {page + 1} of {pages}</span>'
         f"{to(page + 1, 'Next page', '›')}{to(pages - 1, 'Last page', '»')}</nav>"
@@ -70,7 +70,7 @@ def grid(
     """A page of pictures under a line that says which they are."""
     shown = found[page * PAGE : (page + 1) * PAGE]
     head = (
-        f'<div class="found"><p role="status">{said}</p>{pager(page, len(found))}</div>'
+        f'<div class="g-found"><p role="status">{said}</p>{pager(page, len(found))}</div>'
         if said or len(found) > PAGE
         else ""
     )
@@ -78,13 +78,13 @@ def grid(
         return f'{head}<p class="empty">Nothing to show. Try fewer or other words.</p>'
     tiles = "".join(tile(i, pictures, picked=i == picked, foot=f) for i, f in shown)
     last = pager(page, len(found)) if len(shown) > PAGE // 2 else ""
-    return f'{head}<div class="tiles" role="group" aria-label="Pictures">{tiles}</div>{last}'
+    return f'{head}<div class="g-tiles" role="group" aria-label="Pictures">{tiles}</div>{last}'
 
 
 def nothing_picked() -> str:
     """The panel before a picture is chosen."""
     return (
-        '<div class="sheet"><p class="empty">Click a picture to see its caption, its record and '
+        '<div class="g-sheet"><p class="empty">Click a picture to see its caption, its record and '
         "its nearest neighbours, and to search with it.</p></div>"
     )
 
@@ -100,45 +100,45 @@ def picked(
     caption = str(record.get("caption") or "")
     by = str(record.get("caption_by") or "")
     machine = (
-        f'<p class="machine" title="{esc(by)}"><b aria-hidden="true">⚙</b> Written by a model, not '
-        "checked by anyone.</p>"
+        f'<p class="g-machine" title="{esc(by)}"><b aria-hidden="true">⚙</b> Written by a model, '
+        "not checked by anyone.</p>"
         if by
         else ""
     )
     words = (
         f"<blockquote>{esc(caption)}</blockquote>{machine}"
         if caption
-        else '<p class="soft">This picture has no caption.</p>'
+        else '<p class="g-soft">This picture has no caption.</p>'
     )
     rows = "".join(
         f"<div><dt>{esc(k)}</dt><dd>{esc(v)}</dd></div>" for k, v in flat(record.get("record"))
     )
     near = "".join(tile(i, pictures, picked=False, foot=f"{score:.3f}") for i, score in alike)
     neighbours = (
-        "<h3>Nearest neighbours</h3><p class='soft'>By the cosine of the image vectors: what "
-        f"this encoder takes for alike.</p><div class='tiles few'>{near}</div>"
+        "<h3>Nearest neighbours</h3><p class='g-soft'>By the cosine of the image vectors: what "
+        f"this encoder takes for alike.</p><div class='g-tiles g-few'>{near}</div>"
         if alike
         else ""
     )
     asked = "".join(
-        f'<li><button type="button" class="ask" data-action="ask" data-id="{esc(t.modification)}">'
-        f"<q>{esc(t.modification)}</q></button></li>"
+        '<li><button type="button" class="g-ask" data-action="ask" '
+        f'data-id="{esc(t.modification)}"><q>{esc(t.modification)}</q></button></li>'
         for t in queries
     )
     texts = (
         "<h3>Benchmark queries with this reference</h3>"
-        f"<p class='soft'>One click opens and runs it.</p><ul class='asks'>{asked}</ul>"
+        f"<p class='g-soft'>One click opens and runs it.</p><ul class='g-asks'>{asked}</ul>"
         if asked
         else ""
     )
     alt = esc(pictures.alt(image_id))
-    record_list = f'<dl class="record">{rows}</dl>' if rows else ""
+    record_list = f'<dl class="g-record">{rows}</dl>' if rows else ""
     return (
-        f'<article class="sheet" aria-label="Picked picture"><img class="large" '
+        f'<article class="g-sheet" aria-label="Picked picture"><img class="g-large" '
         f'src="{esc(pictures.src(image_id))}" alt="{alt}">'
-        f'<p class="id">{esc(image_id)}</p>{words}'
-        '<p class="ways"><button type="button" class="act first" data-action="use">'
-        'Use as reference in Search</button><button type="button" class="act" '
+        f'<p class="g-id">{esc(image_id)}</p>{words}'
+        '<p class="g-ways"><button type="button" class="g-act g-first" data-action="use">'
+        'Use as reference in Search</button><button type="button" class="g-act" '
         f'data-action="alike">Sort gallery by likeness</button></p>{record_list}'
         f"{texts}{neighbours}</article>"
     )
