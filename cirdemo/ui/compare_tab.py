@@ -126,6 +126,7 @@ def listen(tab: CompareTab, handlers: CompareHandlers, context: Context) -> None
     )
     for event in (taken, chance, opened):
         event.success(handlers.lab.unpinned, asked, forgotten, **QUIET)
+    for event in (taken, chance):  # an opened query runs, and its run begins with blank rows
         event.success(handlers.lineup.blank, None, tab.lineup.page, **QUIET)
     typed.success(handlers.lab.show, [tab.lab.pinned, *asked], tab.lab.pin, queue=False, **QUIET)
     lineup.listen(tab.lineup, handlers.lineup, bar, tab.lab.pinned, shown, context)
