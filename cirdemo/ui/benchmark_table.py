@@ -212,7 +212,7 @@ def header(opened: Opened, origin: str) -> str:
     if opened.cases is None:
         notes.append(
             "The rows per query are not stored with it, so failures and calibration have nothing "
-            "to show. Run it again below “Run”, or with --out; the rows then lie beside it."
+            "to show. Run it again on the page “Run”, or with “evaluate --out”."
         )
     for name, why in (report.get("skipped") or {}).items():
         notes.append(f"{name} is left out: {why}")
