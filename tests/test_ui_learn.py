@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import tempfile
 from pathlib import Path
 
 import gradio as gr
@@ -157,6 +159,15 @@ def test_every_chapter_runs_and_proves_itself(handlers, key):
     assert 'class="star"' in proof and "<details" in proof and told.question in proof
     page = Path(sheet["value"]).read_text()
     assert sheet["visible"] and "case sheet" in page and "known target" in page
+
+
+def test_old_case_sheets_are_removed(handlers, engine, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    *_, (_, sheet) = handlers.run(("union", 0))
+    old = Path(sheet["value"]).parent
+    os.utime(old, (0, 0))
+    *_, (_, sheet) = handlers.run(("union", 0))
+    assert not old.exists() and Path(sheet["value"]).is_file()
 
 
 def test_a_chapter_opens_in_search(handlers):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +25,7 @@ from cirdemo.ui.view import View
 from cirdemo.ui.wiring import CLICKS, MODEL, PLAIN, QUIET, guarded
 
 KEYS = tuple(lesson.key for lesson in LESSONS)
+KEPT = 3600  # seconds that a case sheet is kept, as an upload is
 WORKING = {"describe": "Searching the gallery", "coarse": "Judging", "judging": "Judging"}
 # The keys 1 to 5 answer the quiz wherever the focus is inside it.
 DIGITS = (
@@ -172,10 +175,14 @@ def _view(gallery: str, reference_id: str, text: str) -> str:
 
 
 def sheet_file(result: SearchResult, gallery: Any, targets: Any) -> Path:
-    """The case sheet in a file that Gradio copies, serves and deletes after an hour."""
+    """The case sheet in a file, which Gradio copies; those older than an hour are removed."""
+    home = Path(tempfile.gettempdir()) / "cirdemo-sheets"
+    home.mkdir(exist_ok=True)
+    for old in home.iterdir():
+        if old.stat().st_mtime < time.time() - KEPT:
+            shutil.rmtree(old, ignore_errors=True)
     words = "".join(c if c.isalnum() else "-" for c in result.query.modification.lower())[:40]
-    folder = Path(tempfile.mkdtemp(prefix="cirdemo-"))
-    path = folder / f"cirdemo-{words.strip('-') or 'query'}.html"
+    path = Path(tempfile.mkdtemp(dir=home)) / f"cirdemo-{words.strip('-') or 'query'}.html"
     path.write_text(report.html(result, gallery, targets=targets), encoding="utf-8")
     return path
 
