@@ -111,10 +111,10 @@ def _table(found: Mapping[str, Any]) -> str:
 
 
 def _whisker(value: float, low: float, high: float) -> str:
-    """An interval around 0 on a line from -50 to +50 points."""
+    """An interval around 0 on a line from -100 to +100 points."""
 
     def at(share: float) -> float:
-        return 60 + 116 * max(-0.5, min(0.5, share))
+        return 60 + 55 * share
 
     if math.isnan(low):
         return ""

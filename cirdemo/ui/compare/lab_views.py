@@ -109,15 +109,22 @@ def _words(outcomes: Sequence[Outcome], count: int) -> str:
         if share is None:
             items += f"<li><b>{esc(word)}</b><small>&nbsp;</small></li>"
             continue
-        change = f"→ {by_word[n].rank}" if share >= SLIGHT else "no effect"
+        change = _left(by_word[n], outcomes[0]) if share >= SLIGHT else "no effect"
         items += (
             f'<li style="--weight:{min(1.0, share) * 60:.0f}%" title="without “{esc(word)}” the '
             f'rank is {by_word[n].rank}"><b>{esc(word)}</b><small>{change}</small></li>'
         )
     return (
         '<h3>What each word carries</h3><p class="fine">The stronger the ground, the more is lost '
-        f'without the word; under it the rank it leaves.</p><ol class="words">{items}</ol>'
+        f'without the word; under it the rank, or the P(Yes), that it leaves.</p><ol class="words">{items}</ol>'
     )
+
+
+def _left(found: Outcome, original: Outcome) -> str:
+    """The rank that a word leaves behind, or P(Yes) where the rank stays."""
+    if found.rank != original.rank or found.yes_probability is None:
+        return f"→ {found.rank}"
+    return f"P(Yes) {found.yes_probability:.2f}"
 
 
 def _sum(outcomes: Sequence[Outcome]) -> str:
@@ -205,7 +212,7 @@ def _arrow(before: int, after: int, count: int, kind: str) -> str:
     ticks = "".join(f"M{at(10**n):.1f} 5v8" for n in range(len(str(count))) if 10**n <= count)
     return (
         f'<svg class="arrow {kind}" viewBox="0 0 {WIDE} 18" role="img" aria-label="from rank '
-        f'{before} to {after}"><path class="tick" d="{ticks}"/>'
+        f'{before} to {after}"><path class="decade" d="{ticks}"/>'
         f'<path class="run" d="M{x:.1f} 9H{y:.1f}"/>{tip}'
         f'<circle cx="{x:.1f}" cy="9" r="3.6"/></svg>'
     )
