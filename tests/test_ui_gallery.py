@@ -363,3 +363,12 @@ def test_reports_say_all_there_is():
     assert "Nothing was left out" in page
     assert "1 pair looks the same" in page
     assert "identical" in page
+
+
+def test_a_reference_without_a_text_waits_for_one(tmp_path):
+    from cirdemo.ui.events import SearchHandlers
+
+    engine = FakeEngine(tmp_path)
+    handlers = SearchHandlers(engine, Library(engine))
+    (page,) = handlers.run_opened(View(gallery="fables", reference_id="f000"))
+    assert any("Say what should change" in str(part) for part in page)

@@ -185,6 +185,13 @@ class SearchHandlers:
         finally:
             ticket.open -= 1
 
+    def run_opened(self, view: View, *rest: Any) -> Iterator[Page]:
+        """A view from elsewhere: run it, or ask for the text where it has none yet."""
+        if view.text.strip():
+            yield from self.run(view, *rest)
+        else:
+            yield self.blank("The reference is set. Say what should change, and press Search.")
+
     # --- looking closer --------------------------------------------------------------------
 
     @guarded

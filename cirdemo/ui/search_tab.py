@@ -168,14 +168,14 @@ def listen(
     gallery, buttons = context.gallery, [tab.search, tab.stop]
     quick: dict[str, Any] = {"queue": False, **QUIET}  # for what cannot fail; errors need a queue
 
-    def run(after: Dependency, *, fresh: bool) -> None:
+    def run(after: Dependency, *, fresh: bool, how: Any = handlers.run) -> None:
         """Search once `after` has made the view; give the buttons back whatever happens."""
         if fresh:
             after = after.success(handlers.begin, None, [*buttons, *tab.page], **quick)
         else:
             after = after.success(handlers.started, None, buttons, **quick)
         inputs = [tab.view, tab.reference, tab.result, tab.history, tab.ticket]
-        done = after.success(handlers.run, inputs, tab.page, **MODEL, **QUIET)
+        done = after.success(how, inputs, tab.page, **MODEL, **QUIET)
         for over in (done.success, done.failure):
             over(handlers.ended, tab.ticket, buttons, **quick)
 
@@ -196,7 +196,7 @@ def listen(
     opened = context.view.change(
         handlers.open, context.view, [gallery, *tab.form, *tab.options, tab.view], **QUIET
     )
-    run(opened, fresh=True)
+    run(opened, fresh=True, how=handlers.run_opened)
     tab.address.select(handlers.visit, None, context.view, **quick)
     tab.turns.select(handlers.go_to, tab.history, [tab.history, context.view], **QUIET)
     tab.stop.click(handlers.stop, tab.ticket, [*buttons, tab.notice], **quick)
