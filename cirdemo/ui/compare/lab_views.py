@@ -116,7 +116,8 @@ def _words(outcomes: Sequence[Outcome], count: int) -> str:
         )
     return (
         '<h3>What each word carries</h3><p class="fine">The stronger the ground, the more is lost '
-        f'without the word; under it the rank, or the P(Yes), that it leaves.</p><ol class="words">{items}</ol>'
+        "without the word; under it the rank, or the P(Yes), that it leaves.</p>"
+        f'<ol class="words">{items}</ol>'
     )
 
 
