@@ -71,6 +71,26 @@ def curve_areas(
 ) -> dict[str, dict[str, float]]:
     """Areas under the curves of several orders of one picture's patches, in one pass.
 
+    Arguments as in `curve_lines`; the area by curve ("deletion": less is better, "insertion": more
+    is) and order.
+    """
+    shares, lines = curve_lines(encoder, image, text, orders, steps=steps)
+    return {
+        curve: {name: area(shares, line) for name, line in by_order.items()}
+        for curve, by_order in lines.items()
+    }
+
+
+def curve_lines(
+    encoder: Encoder,
+    image: Image.Image,
+    text: str,
+    orders: Mapping[str, np.ndarray],
+    *,
+    steps: int = STEPS,
+) -> tuple[np.ndarray, dict[str, dict[str, np.ndarray]]]:
+    """Both curves of several orders of one picture's patches, in one pass.
+
     Args:
         encoder: Any encoder.
         image: RGB.
@@ -79,7 +99,8 @@ def curve_areas(
         steps: As in `deletion_curve`.
 
     Returns:
-        The area by curve ("deletion": less is better, "insertion": more is) and order.
+        Shares (steps + 1,) from 0 to 1, and cosines (steps + 1,) by curve ("deletion",
+        "insertion") and order.
     """
     inner = range(1, steps)
     frames: list[Image.Image] = []
@@ -89,16 +110,27 @@ def curve_areas(
         for values in orders.values():
             frames += _frames(encoder, image, values, inner, steps, deleting=deleting)
     cosines = encoder.encode_images(frames) @ encoder.encode_texts([text])[0]
-    shares = np.arange(steps + 1) / steps
-    out: dict[str, dict[str, float]] = {}
+    out: dict[str, dict[str, np.ndarray]] = {}
     halves = np.split(np.asarray(cosines, np.float64), 2)
     for curve, half in zip(("deletion", "insertion"), halves, strict=True):
         (first, last), rest = half[:2], half[2:].reshape(len(orders), steps - 1)
         out[curve] = {
-            name: area(shares, np.concatenate([[first], line, [last]]))
+            name: np.concatenate([[first], line, [last]])
             for name, line in zip(orders, rest, strict=True)
         }
-    return out
+    return np.arange(steps + 1) / steps, out
+
+
+def carried(shares: np.ndarray, deletion: np.ndarray, share: float = 0.2) -> float | None:
+    """How much of the similarity the first part of the area carries.
+
+    The fall of a deletion curve up to a share, over its fall from the whole picture to an empty
+    one; None where the whole picture is no more like the text than the empty one.
+    """
+    whole, empty = float(deletion[0]), float(deletion[-1])
+    if whole - empty < 1e-3:
+        return None
+    return (whole - float(np.interp(share, shares, deletion))) / (whole - empty)
 
 
 def _curve(

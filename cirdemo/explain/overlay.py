@@ -13,6 +13,7 @@ Box = tuple[float, float, float, float]
 HEAT = "inferno"  # perceptually even, also to the colour-blind
 DIVERGING = "RdBu_r"  # red: more under the first; blue: more under the second
 OPACITY = 0.8  # of the hottest place; the picture must stay readable underneath
+GREY = 0.72  # of a picture, on average, under a scale
 SHOWN_FROM = 0.25  # the lowest part of `HEAT` is black and would read as shade, not as heat
 
 
@@ -135,6 +136,24 @@ def colour_bar(
     draw.text((width - 2, baseline), f"{high:.3g}", "black", font, anchor="rb")
     draw.text((width // 2, baseline), label or ("0" if diverging else ""), "black", font, "mb")
     return bar
+
+
+def colour_stops(*, diverging: bool = False, count: int = 17) -> list[tuple[float, float, float]]:
+    """Colours (red, green, blue) in [0, 1] along the scale, as they look over mid-grey.
+
+    Over white, as `colour_bar` draws them, cold places would be white; a page's theme and the
+    pictures are neither, so the scale is shown over what lies in between.
+    """
+    if diverging:
+        toned = _tone(np.linspace(-1, 1, count))
+        colours = matplotlib.colormaps[DIVERGING]((toned + 1) / 2)[:, :3]
+        opacity = OPACITY * np.abs(toned)
+    else:
+        toned = _tone(np.linspace(0, 1, count))
+        colours = matplotlib.colormaps[HEAT](SHOWN_FROM + (1 - SHOWN_FROM) * toned)[:, :3]
+        opacity = OPACITY * toned
+    mixed = opacity[:, None] * colours + (1 - opacity[:, None]) * GREY  # (count, 3)
+    return [(float(r), float(g), float(b)) for r, g, b in mixed]
 
 
 def _resized(image: Image.Image, size: tuple[int, int] | int | None) -> Image.Image:
