@@ -12,7 +12,7 @@ from PIL import Image
 from cirdemo.cache import Memory
 from cirdemo.prompts import describe_prompt
 from cirdemo.types import Cue, Description, Mode, Query
-from cirdemo.words import MEANINGLESS
+from cirdemo.words import MEANINGLESS, STARTS
 from cirdemo.words import phrases as phrases  # also under the name it is known by here
 
 if TYPE_CHECKING:
@@ -108,5 +108,15 @@ def with_phrase(description: Description, phrase: str) -> str:
 
 
 def without_phrase(description: Description, phrase: str) -> str:
-    """The text with a phrase left out."""
-    return " ".join(p for p in phrases(description.text) if p != phrase)
+    """The text with a phrase left out; what a verb stood between is joined by "and"."""
+    left: list[str] = []
+    gone = False
+    for p in phrases(description.text):
+        if p == phrase:
+            gone = True
+            continue
+        if gone and left and phrase.endswith("ing") and p.split()[0] not in STARTS:
+            p = f"and {p}"
+        left.append(p)
+        gone = False
+    return " ".join(left)

@@ -3,9 +3,9 @@
 import pytest
 from PIL import Image
 
-from cirdemo.describe import MLLMWriter, align_cues, phrases
+from cirdemo.describe import MLLMWriter, align_cues, phrases, with_phrase, without_phrase
 from cirdemo.prompts import describe_prompt
-from cirdemo.types import Query
+from cirdemo.types import Description, Query
 
 
 @pytest.mark.parametrize(
@@ -114,3 +114,14 @@ def test_a_batch_is_in_order():
     ]
     texts = [d.text for d in MLLMWriter(Scripted()).write_many(queries, "union")]
     assert texts == ["a 3 dog", "a 1 dog", "a 2 dog"]
+
+
+def test_cues_leave_and_return_where_they_stood():
+    caption = "a grey cat with a flower riding a blue frog in the garden"
+    full = Description(text=caption, mode="union", caption=caption)
+    assert without_phrase(full, "in the garden") == "a grey cat with a flower riding a blue frog"
+    alone = without_phrase(full, "riding")
+    assert alone == "a grey cat with a flower and a blue frog in the garden"
+    short = Description(text="a grey cat in the garden", mode="union", caption=caption)
+    assert with_phrase(short, "with a flower") == "a grey cat with a flower in the garden"
+    assert with_phrase(short, "in the snow") == "a grey cat in the garden in the snow"

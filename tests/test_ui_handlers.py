@@ -273,7 +273,7 @@ def test_turns_branch_and_are_undone(handlers):
     turns, fragment = handlers.go_to(turns, click(action="turn", value="1"))
     assert turns.now == 1 and View.loads(fragment).without == ("snow",)
     html = history.tree(turns)
-    assert "without snow" in html and "1 liked" in html and "Undo" in html
+    assert "against “snow”" in html and "1 liked" in html and "Undo" in html
 
 
 def test_turns_are_bounded(handlers):

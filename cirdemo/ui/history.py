@@ -75,7 +75,7 @@ def what_changed(before: View | None, now: View) -> str:
             return "lists: " + (", ".join(now.columns) or "the two alone")
         return f"“{now.text}”"
     if now.without != before.without:
-        return "without " + (", ".join(now.without) or "nothing")
+        return "against " + (", ".join(f"“{cue}”" for cue in now.without) or "nothing")
     for name in ("union", "enhanced", "intersection"):
         if getattr(now, name) != getattr(before, name):
             return f"{name}: " + (getattr(now, name) or "the model's own")

@@ -1,0 +1,166 @@
+"""The Search page in a real browser: every change where it stands, the address, two visitors."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.browser
+WAIT = 120_000  # milliseconds; the models share two cores with everything else
+
+
+def ask(page, text, index=2):
+    page.locator("#strip .mini").nth(index).click()
+    page.locator("#reference img").first.wait_for()
+    page.get_by_label("Modification text").fill(text)
+    page.get_by_role("button", name="Search", exact=True).click()
+    finished(page)
+
+
+def finished(page):
+    page.locator("#share .share").wait_for(timeout=WAIT)
+    page.locator("#search:enabled").wait_for(timeout=WAIT)
+
+
+def changed(page, act):
+    """Do something that runs again, and wait until the address has followed."""
+    before = page.evaluate("location.hash")
+    act()
+    page.wait_for_function("(old) => location.hash !== old", arg=before, timeout=WAIT)
+    finished(page)
+
+
+def test_a_cue_is_dropped_negated_and_undone(page):
+    ask(page, "now with a drum too")
+    text = page.locator("#text-union").input_value()
+    chip = page.locator("#describe .union .chip.kept").last
+    phrase = chip.locator(".keep span").last.inner_text()
+    changed(page, chip.locator(".keep").click)
+    assert phrase not in page.locator("#text-union").input_value()
+    assert page.locator("#describe .union .chip.dropped", has_text=phrase).count() == 1
+    assert page.locator("#describe .union .mine").is_visible()
+    against = page.locator("#describe .union .chip.kept .not").first
+    changed(page, against.click)
+    assert page.locator("#describe .chip.negated").count() >= 1 and "without=" in page.url
+    assert page.locator("#turns li").count() == 3
+    for _ in range(2):
+        changed(page, page.locator("#turns .undo").click)
+    assert page.locator("#text-union").input_value() == text
+    assert page.locator("#turns .undo").is_disabled()
+
+
+def test_the_text_can_be_written_and_the_dial_turned(page):
+    ask(page, "let it sleep")
+    page.locator("#text-intersection").fill("a red fox sleeping")
+    changed(page, page.locator("#describe .intersection .run").click)
+    assert "intersection=a+red+fox+sleeping" in page.url
+    changed(page, page.locator("#describe .dial button", has_text="Union").click)
+    assert page.locator("#judge .flow .head").first.text_content() == "union"
+    changed(page, page.locator("#coarse .columns button", has_text="Image only").click)
+    assert page.locator("#coarse .list.image .card").count() == 10
+
+
+def test_a_verdict_is_explained_and_a_picture_is_disliked(page):
+    ask(page, "let it sleep")
+    card = page.locator("#coarse .intersection .card").first
+    image_id = card.get_attribute("data-id")
+    card.click()
+    page.locator(f"#picked img[src*='{image_id}']").wait_for(timeout=WAIT)
+    page.locator("#picked button", has_text="Why").click()
+    page.locator("#picked .why li").first.wait_for(timeout=WAIT)
+    changed(page, page.locator("#picked button", has_text="Not like this").click)
+    first = page.locator("#coarse .intersection .card").first
+    assert first.get_attribute("data-id") != image_id
+
+
+def test_the_threshold_dims_cards_at_once(page):
+    ask(page, "let it sleep")
+    total = page.locator("#judge .card").count()
+    slider = page.locator("#judge input[type=range]")
+    slider.focus()
+    page.keyboard.press("End")
+    assert page.locator("#judge .card.under").count() > total / 2
+    page.keyboard.press("Home")
+    assert page.locator("#judge .survive").inner_text() == f"{total} of {total} at or above"
+    page.wait_for_function("location.hash.includes('threshold=0')")
+
+
+def test_a_painted_region_changes_what_the_models_see(page):
+    ask(page, "let it sleep")
+    before = page.locator("#text-union").input_value()
+    page.get_by_role("button", name="Ignore or keep a region").click()
+    box = page.locator("#painter .cells").bounding_box()
+    page.mouse.move(box["x"] + 4, box["y"] + 4)
+    page.mouse.down()
+    for row in range(6):
+        y = box["y"] + box["height"] * (row + 0.5) / 6.5
+        page.mouse.move(box["x"] + 4, y, steps=4)
+        page.mouse.move(box["x"] + box["width"] - 4, y, steps=14)
+    page.mouse.up()
+    assert page.locator("#painter .cell[aria-pressed=true]").count() > 40
+    changed(page, page.get_by_role("button", name="Search", exact=True).click)
+    assert "region=ignore" in page.url
+    assert page.locator("#text-union").input_value() != before
+
+
+def test_a_permalink_restores_the_whole_view(page, browser):
+    ask(page, "let it sleep")
+    page.locator("#text-intersection").fill("a red fox sleeping")
+    changed(page, page.locator("#describe .intersection .run").click)
+    changed(page, page.locator("#coarse .columns button", has_text="Text only").click)
+    page.locator("#coarse .union .card").nth(3).click()
+    page.wait_for_function("location.hash.includes('picked=')", timeout=WAIT)
+    shown = [c.get_attribute("data-id") for c in page.locator("#coarse .card").all()]
+    picked = page.locator("#picked b").first.inner_text()
+    other = browser.new_page()
+    other.goto(page.url)
+    finished(other)
+    assert other.locator("#text-intersection").input_value() == "a red fox sleeping"
+    assert [c.get_attribute("data-id") for c in other.locator("#coarse .card").all()] == shown
+    assert other.locator("#picked b").first.inner_text() == picked
+    assert other.get_by_label("Modification text").input_value() == "let it sleep"
+    other.close()
+
+
+def test_going_back_in_the_browser_goes_back_in_the_turns(page):
+    ask(page, "let it sleep")
+    first = page.url
+    changed(page, page.locator("#coarse .columns button", has_text="Text only").click)
+    page.go_back()
+    page.wait_for_function("!location.hash.includes('columns')")
+    page.locator("#coarse .list.text").wait_for(state="detached", timeout=WAIT)
+    finished(page)
+    assert page.url == first
+
+
+def test_a_result_becomes_the_reference(page):
+    ask(page, "let it sleep")
+    page.locator("#coarse .union .card").first.click()
+    page.locator("#picked button", has_text="Use as reference").click()
+    page.wait_for_function("document.querySelector('#modification textarea').value === ''")
+    assert page.evaluate("document.activeElement.matches('#modification textarea')")
+
+
+def test_two_visitors_are_answered_at_once_and_apart(page, browser, url):
+    other = browser.new_page()
+    other.goto(url)
+    for visitor, text in ((page, "now at night"), (other, "with a red hat please")):
+        visitor.locator("#strip .mini").nth(3).click()
+        visitor.locator("#reference img").first.wait_for()
+        visitor.get_by_label("Modification text").fill(text)
+    for visitor in (page, other):
+        visitor.get_by_role("button", name="Search", exact=True).click()
+    for visitor in (page, other):
+        visitor.locator("#judge svg.flow").wait_for(timeout=WAIT)
+        finished(visitor)
+    assert "now+at+night" in page.url and "red+hat" in other.url
+    told = [v.locator("#text-intersection").input_value() for v in (page, other)]
+    assert told[0] != told[1]
+    other.close()
+
+
+def test_a_page_and_a_bundle_are_taken_along(page):
+    ask(page, "let it sleep")
+    for label, ending in (("Save as page", ".html"), ("Replay bundle", ".zip")):
+        with page.expect_download(timeout=WAIT) as found:
+            page.locator("#share button", has_text=label).click()
+        assert found.value.suggested_filename.endswith(ending)
