@@ -85,9 +85,6 @@ def build_app(engine: Any, *, public: bool = False) -> gr.Blocks:
         benchmark_tab.listen(benchmark_page, benchmark_tab.BenchmarkHandlers(context), context)
         gallery_tab.listen(gallery_page, gallery_tab.GalleryHandlers(context), context)
         learn_tab.listen(learn_page, learn_tab.LearnHandlers(context), context)
-        compare_page.view.change(
-            lambda: gr.update(selected="compare"), None, tabs, queue=False, **QUIET
-        )
         view.change(lambda: gr.update(selected="search"), None, tabs, queue=False, **QUIET)
         compare_page.view.change(
             lambda: gr.update(selected="compare"), None, tabs, queue=False, **QUIET

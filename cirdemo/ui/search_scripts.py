@@ -36,8 +36,11 @@ element.addEventListener('input', (event) => {
   event.target.nextElementSibling.textContent = value.toFixed(2);
   element.querySelector('.survive').textContent = `${over} of ${cards.length} at or above`;
 });
+let moved;  // a key held down moves many times; the last place is told
 element.addEventListener('change', (event) => {
-  if (event.target.type === 'range') trigger('release', {value: event.target.value});
+  if (event.target.type !== 'range') return;
+  clearTimeout(moved);
+  moved = setTimeout(() => trigger('release', {value: event.target.value}), 250);
 });
 element.addEventListener('keydown', (event) => {
   if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return;

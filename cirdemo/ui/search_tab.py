@@ -216,7 +216,12 @@ def listen(
     saved = tab.share.like(handlers.save, [tab.result, tab.view], tab.file, **QUIET)
     saved.success(None, js=FETCH, api_visibility="private")
     tab.share.submit(handlers.compare, tab.view, compare, **quick)
-    tab.chapters["judge"].release(handlers.threshold, tab.view, [tab.view, tab.address], **quick)
+    tab.chapters["judge"].release(
+        handlers.threshold,
+        tab.view,
+        [tab.view, tab.address],
+        **quick,
+    )
 
 
 def _fill(tab: SearchTab, ask: AskHandlers, context: Context) -> None:
