@@ -164,8 +164,9 @@ class YesNoJudge:
             The judgement; for a No, what the judge writes behind it, as it was trained to ("brown
             not white"), "" for a Yes or where no adapter taught it; and for each phrase of
             `wanted` the P(Yes) when that phrase alone is asked for, in place of the modification
-            too. `python -m cirdemo evidence` measures both: the phrase of the lowest P(Yes) is
-            the better guide than asking for all but one, or leaving the modification as it is.
+            too. On hard negatives of fables val (`python -m cirdemo evidence fables`), 80 % of
+            the phrases with the lowest P(Yes) are not true of the picture, against 42 % at random
+            and 59 % when the modification stays, or all phrases but one are asked for.
         """
         (judgement,) = self.judge(query, [(image_id, image)], wanted)
         said = list(dict.fromkeys(phrases(wanted)))

@@ -134,6 +134,11 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--split", default="test")
     sub.add_argument("--limit", type=int, help="only the first so many queries")
 
+    sub = command("evidence", measure.evidence, models)
+    sub.add_argument("dataset", help="fables or wardrobe")
+    sub.add_argument("--split", default="val")
+    sub.add_argument("--limit", type=int, help="so many queries, evenly over the split")
+
     sub = command("train", make.train, models)
     sub.add_argument("name", help="encoder, vision, mllm, judge or cot")
     sub.add_argument("--seconds", type=float, help="training time; default: the recipe's own")

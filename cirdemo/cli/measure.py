@@ -1,4 +1,4 @@
-"""Commands that measure: evaluate, compare, errors, calibrate, examples."""
+"""Commands that measure: evaluate, compare, errors, evidence, calibrate, examples."""
 
 from __future__ import annotations
 
@@ -100,6 +100,14 @@ def errors(args: argparse.Namespace) -> Answer:
     (setr, *_) = measure(engine_of(args), *options, captions=False).evaluations
     about = {"dataset": args.dataset, "split": args.split, "protocol": setr.protocol}
     return finite(about | analyse(setr.rows)), 0
+
+
+def evidence(args: argparse.Namespace) -> Answer:
+    """Check the judge's reasons and the support of rationales against the records."""
+    from cirdemo.evaluate.evidence import evidence
+    from cirdemo.export import finite
+
+    return finite(evidence(engine_of(args), args.dataset, args.split, args.limit, tell)), 0
 
 
 def calibrate(args: argparse.Namespace) -> Answer:

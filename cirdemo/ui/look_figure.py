@@ -72,7 +72,9 @@ def figure(
         _bar(made, axes[3:4], overlay.DIVERGING, Normalize(-span or -1, span or 1), "difference")
         buffer = io.BytesIO()
         about = {"Date": None} if kind == "svg" else {}
-        made.savefig(buffer, format=kind, dpi=DPI, metadata=about)
+        made.savefig(
+            buffer, format=kind, dpi=DPI, bbox_inches="tight", pad_inches=0.15, metadata=about
+        )
     return buffer.getvalue()
 
 
