@@ -163,12 +163,8 @@ class VisionLanguageModel:
 
     def positions(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Rope positions (3, N, T) of whole turns: a picture moves them on by its side."""
-        found: Tensor = self.core().model.get_rope_index(
-            inputs["input_ids"],
-            mm_token_type_ids=inputs["mm_token_type_ids"],
-            image_grid_thw=inputs["image_grid_thw"],
-            attention_mask=inputs["attention_mask"],
-        )[0]
+        names = ("input_ids", "mm_token_type_ids", "image_grid_thw", "attention_mask")
+        found: Tensor = self.core().model.get_rope_index(**{n: inputs[n] for n in names})[0]
         return found
 
     def states(
