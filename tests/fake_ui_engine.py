@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from fakes import ColourEncoder
 from PIL import Image, ImageDraw
 
 from cirdemo.data.drawn import fables
@@ -114,7 +115,8 @@ class FakeEngine:
         self.pause = pause
         self.shelf = FakeGallery(folder, count)
         self.explained: list[str] = []
-        self.parts = SimpleNamespace(fusions={})
+        encoder = ColourEncoder()
+        self.parts = SimpleNamespace(fusions={}, encoder=SimpleNamespace(get=lambda: encoder))
         self.asked: list[dict[str, Any]] = []
 
     def methods(self) -> dict[str, str | None]:

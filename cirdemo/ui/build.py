@@ -11,6 +11,7 @@ from cirdemo.ui import api, benchmark_tab, compare_tab, gallery_tab, learn_tab, 
 from cirdemo.ui.ask import AskHandlers
 from cirdemo.ui.context import Context
 from cirdemo.ui.events import SearchHandlers
+from cirdemo.ui.look import LookHandlers
 from cirdemo.ui.shelf import Library, load_examples
 from cirdemo.ui.story import COLUMNS
 from cirdemo.ui.wiring import PLAIN, QUIET
@@ -69,7 +70,8 @@ def build_app(engine: Any, *, public: bool = False) -> gr.Blocks:
             with gr.Tab("Search", id="search"):
                 ask = AskHandlers(engine, library, tuple(load_examples(names)))
                 runs = [m for m, why in engine.methods().items() if why is None]
-                search = SearchHandlers(engine, library, tuple(m for m in COLUMNS if m in runs))
+                offered = tuple(m for m in COLUMNS if m in runs)
+                search = SearchHandlers(engine, library, LookHandlers(engine, library), offered)
                 search_page = search_tab.render(ask, names[0])
             with gr.Tab("Compare", id="compare"):
                 compare_page = compare_tab.render(context)

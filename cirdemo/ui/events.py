@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from cirdemo.types import BadInput, CirError, ImageId, SearchResult
 from cirdemo.ui import actions, picked, story, views
 from cirdemo.ui.ask import linked
 from cirdemo.ui.history import History
+from cirdemo.ui.look import REFERENCE, LookHandlers
 from cirdemo.ui.shelf import Library, opened
 from cirdemo.ui.story import CHAPTERS, PAGE, Page, Story, left_over, page
 from cirdemo.ui.view import View
@@ -42,12 +43,13 @@ class SearchHandlers:
 
     engine: Any
     library: Library
-    offered: tuple[str, ...] = field(default=())
+    look: LookHandlers
+    offered: tuple[str, ...] = ()
 
     @property
     def story(self) -> Story:
         """What draws the chapters."""
-        return Story(self.engine, self.library, self.offered)
+        return Story(self.engine, self.library, self.look, self.offered)
 
     # --- what is asked ---------------------------------------------------------------------
 
@@ -195,19 +197,26 @@ class SearchHandlers:
     # --- looking closer --------------------------------------------------------------------
 
     @guarded
-    def look(self, result: SearchResult | None, view: View, event: gr.EventData) -> Page:
+    def closer(self, result: SearchResult | None, view: View, event: gr.EventData) -> Page:
         """Another picture, or why the judge says what it says; no list changes."""
         if result is None:
             raise BadInput("Search first; then click a result to look closer.")
         shelf = self.library.shelf(view.gallery)
         told = event._data
+        action = told.get("action")
+        if action == "word":  # of the descriptions, on the picture that is picked
+            return page(heatmaps=self.story.maps(result, view, str(told.get("value", ""))))
+        if action == "trace":  # of the rationale, on the reference image
+            view, word = replace(view, picked=REFERENCE), str(told.get("value", ""))
+            maps = self.story.maps(result, view, word)
+            return page(heatmaps=maps, picked="", view=view, address=view.fragment())
         image_id = str(told.get("value") or told.get("id") or "")
-        if told.get("action") == "why":
+        if action == "why":
             why = self.engine.why(result, view.gallery, image_id)
             return page(picked=picked.panel(result, shelf, view, image_id, why=why))
         view = replace(view, picked=image_id)
         return page(
-            heatmaps=self.story.maps(result, view.gallery, image_id),
+            heatmaps=self.story.maps(result, view, strip=True),
             picked=picked.panel(result, shelf, view, image_id),
             view=view,
             address=view.fragment(),
@@ -216,11 +225,14 @@ class SearchHandlers:
     @guarded
     def save(self, result: SearchResult | None, view: View, event: gr.EventData) -> Any:
         """The search as a file: one HTML page, or a bundle that can be replayed."""
-        kind = event._data.get("action")
-        if kind not in ("html", "bundle"):
+        kind = str(event._data.get("action"))
+        if kind not in ("html", "bundle", "png", "svg"):
             return gr.skip()
         if result is None:
             raise BadInput("Search first; then take the answer along.")
+        if kind in ("png", "svg"):
+            word = str(event._data.get("value", ""))
+            return self.look.download(result, view.gallery, view.picked, kind, word)
         gallery = self.library.shelf(view.gallery).gallery
         known = self.library.triplet(view.gallery, view.reference_id, view.text)
         targets = known.target_ids if known else ()

@@ -97,13 +97,13 @@ class LookHandlers:
             gallery: The result's.
             image_id: Any picture of the gallery; "" for the first of union's list, "reference"
                 for the reference image.
-            word: A phrase of the descriptions, or the control word, whose map is shown too.
+            word: Any phrase, or the control word, whose map is shown too.
             curve: Whether to measure what the hot area carries; False draws a note in its place,
                 so that the maps need not wait for it.
         """
         start = time.perf_counter()
         try:
-            looked = self._look(result, gallery, image_id)
+            looked = self._look(result, gallery, image_id, word)
         except BadInput:
             raise
         except CirError as error:
@@ -159,7 +159,7 @@ class LookHandlers:
         """
         if kind not in ("png", "svg"):
             raise BadInput(f"Figures are saved as png or svg, not {kind!r}.")
-        looked = self._look(result, gallery, image_id)
+        looked = self._look(result, gallery, image_id, word)
         extra = looked.of(word)
         data = look_figure.figure(
             looked.image,
@@ -177,7 +177,9 @@ class LookHandlers:
 
     # --- parts -----------------------------------------------------------------------------
 
-    def _look(self, result: SearchResult, gallery: str, image_id: ImageId) -> Looked:
+    def _look(
+        self, result: SearchResult, gallery: str, image_id: ImageId, word: str = ""
+    ) -> Looked:
         missing = [mode for mode in views.MODES if mode not in result.descriptions]
         if missing:
             raise CirError("Two descriptions are needed to compare heatmaps.")
@@ -191,6 +193,8 @@ class LookHandlers:
         union, intersection = (result.descriptions[mode].text for mode in views.MODES)
         said = list(dict.fromkeys([*phrases(union), *phrases(intersection)]))[:WORDS]
         control = self._control(gallery, real, [union, intersection, result.query.modification])
+        if word and word not in (*said, control):  # a phrase of the rationale, say
+            said.append(word)
         texts = [union, intersection, *said, *([control] if control else ())]
         key = (gallery, real or _content(image), tuple(texts))
 

@@ -50,7 +50,7 @@ def _reference_button(reference: Image.Image) -> str:
     small = reference.copy()
     small.thumbnail((64, 64))
     return (
-        f'<button type="button" class="look-reference" data-id="reference">'
+        f'<button type="button" class="look-reference" data-event="select" data-id="reference">'
         f'<img src="{data_uri(small)}" alt="" width="28" height="28">Look at the reference</button>'
     )
 
@@ -158,7 +158,8 @@ _SIGNS = {
 def _button(value: str, text: str, sign: str, says: str, kind: str, *, pressed: bool) -> str:
     sent = "" if pressed else value
     return (
-        f'<button type="button" class="word {kind}" data-action="word" data-value="{esc(sent)}" '
+        f'<button type="button" class="word {kind}" data-event="select" data-action="word" '
+        f'data-value="{esc(sent)}" '
         f'aria-pressed="{str(pressed).lower()}" title="{esc(says)}"><b aria-hidden="true">{sign}'
         f"</b>{esc(text)}{cards.hidden(', ' + says)}</button>"
     )
@@ -280,7 +281,7 @@ def strip(
 ) -> str:
     """The first candidates under the intersection map, all on one scale."""
     items = "".join(
-        f'<button type="button" class="look-one" data-id="{esc(image_id)}" '
+        f'<button type="button" class="look-one" data-event="select" data-id="{esc(image_id)}" '
         f'title="{esc(pictures.alt(image_id))}" '
         f'aria-label="Look at rank {rank}: {esc(pictures.alt(image_id))}">'
         f'<img src="{data_uri(overlay.overlay(image, heat, _size(image, MINI), seen=seen))}" '

@@ -82,6 +82,16 @@ def _bar(chance: float) -> str:
     )
 
 
+def figures(word: str) -> str:
+    """The maps as one figure to download."""
+    buttons = "".join(
+        f'<button type="button" class="quiet" data-event="like" data-action="{kind}" '
+        f'data-value="{esc(word)}">{kind.upper()}</button>'
+        for kind in ("png", "svg")
+    )
+    return f'<div class="tools columns"><span>These maps as a figure</span>{buttons}</div>'
+
+
 def share() -> str:
     """What can be taken along from a finished search."""
 

@@ -106,7 +106,7 @@ def _sentence(said: Any) -> str:
     word = "supported" if said.supported else "not supported"
     why = said.why or f"{word} {ground}"
     return (
-        f'<button type="button" class="{kind}" data-event="select" data-action="word" '
+        f'<button type="button" class="{kind}" data-event="select" data-action="trace" '
         f'data-value="{esc(said.cue or said.text)}" title="{esc(why)}">{esc(said.text)}'
         f"{cards.hidden(f' ({word}: {why})')}</button> "
     )

@@ -72,8 +72,7 @@ element.addEventListener('click', (event) => {
 """
 FETCH = """() => setTimeout(() => {
   const box = document.getElementById('search-file');
-  const made = document.querySelector('#share .done')?.textContent === 'writing…';
-  if (made) (box?.matches('a, button') ? box : box?.querySelector('a, button'))?.click();
+  (box?.matches('a, button') ? box : box?.querySelector('a, button'))?.click();
   const done = document.querySelector('#share .done');
-  if (done && made) done.textContent = 'saved';
+  if (done?.textContent === 'writing…') done.textContent = 'saved';
 }, 150)"""

@@ -204,7 +204,7 @@ def listen(
     for part in (tab.picked, *tab.chapters.values()):
         changed = part.input(handlers.act, [tab.view, tab.result], tab.view, **QUIET)
         run(changed, fresh=False)
-        part.select(handlers.look, [tab.result, tab.view], tab.page, **MODEL, **QUIET)
+        part.select(handlers.closer, [tab.result, tab.view], tab.page, **MODEL, **QUIET)
     tab.picked.submit(
         handlers.as_reference,
         tab.view,
@@ -213,8 +213,9 @@ def listen(
         "return given; }",
         **QUIET,
     )
-    saved = tab.share.like(handlers.save, [tab.result, tab.view], tab.file, **QUIET)
-    saved.success(None, js=FETCH, api_visibility="private")
+    for part in (tab.share, tab.chapters["heatmaps"]):
+        saved = part.like(handlers.save, [tab.result, tab.view], tab.file, **QUIET)
+        saved.success(None, js=FETCH, api_visibility="private")
     tab.share.submit(handlers.compare, tab.view, compare, **quick)
     tab.chapters["judge"].release(
         handlers.threshold,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +14,7 @@ from cirdemo.steer import Steer
 from cirdemo.types import CirError, Heatmap, ImageId, Query, Rationale, SearchResult
 from cirdemo.ui import history, judge_views, picked, reason_views, views
 from cirdemo.ui.history import History
-from cirdemo.ui.maps import figures
+from cirdemo.ui.look import LookHandlers
 from cirdemo.ui.shelf import Library, data_uri, opened
 from cirdemo.ui.view import View
 
@@ -43,6 +42,7 @@ class Story:
 
     engine: Any
     library: Library
+    look: LookHandlers
     offered: tuple[str, ...] = ()  # lists that are one click away
 
     def stages(
@@ -98,6 +98,8 @@ class Story:
         if result is None:
             return
         end = self.end(result, view, turns)
+        yield page(heatmaps=self.maps(result, view, curve=False), **end)
+        end = {"heatmaps": self.maps(result, view, strip=True)}
         if depth and not result.judgements:
             end["judge"] = views.skipped(4, "The judge gave no verdict; the coarse lists hold.")
         elif not depth:
@@ -118,7 +120,6 @@ class Story:
         small.thumbnail((56, 56))
         turns = turns.add(view, data_uri(small))
         return {
-            "heatmaps": self.maps(result, view.gallery, image_id),
             "picked": picked.panel(result, shelf, view, image_id),
             "address": view.fragment(),
             "history": turns,
@@ -157,24 +158,29 @@ class Story:
                 support = self.engine.supports(result)
         return reason_views.reason(result, shelf, marks, view, support)
 
-    def maps(self, result: SearchResult, gallery: str, image_id: ImageId) -> str:
-        """Chapter 3: both maps and their difference; a plain sentence where there are none."""
-        texts = [result.descriptions[m].text for m in views.MODES if m in result.descriptions]
-        if len(texts) < 2 or not image_id:
-            return views.skipped(3, "Two descriptions are needed to compare heatmaps.")
-        start = time.perf_counter()
-        image = self.library.shelf(gallery).gallery.image(image_id)
-        try:
-            both = self.engine.explain(image, texts, image_id)
-        except CirError as error:
-            return views.skipped(3, str(error))
-        drawn, bar = figures(image, both)
-        shelf = self.library.shelf(gallery)
-        where = views.placed(result, image_id)
-        seconds = time.perf_counter() - start
-        return views.heatmaps(
-            image_id, shelf, drawn, bar, both[0].value_range, where, seconds=seconds
-        )
+    def maps(
+        self,
+        result: SearchResult,
+        view: View,
+        word: str = "",
+        *,
+        curve: bool = True,
+        strip: bool = False,
+    ) -> str:
+        """Chapter 3 for the picked picture, or the first of union's list.
+
+        Args:
+            result: The search.
+            view: Which picture is picked.
+            word: A phrase whose map is shown too.
+            curve: Whether to measure what the hot area carries, which takes longest.
+            strip: Whether the first candidates of the intersection are drawn too.
+        """
+        html = self.look.chapter(result, view.gallery, view.picked, word, curve=curve)
+        if not curve or 'class="look-maps"' not in html:
+            return html
+        more = self.look.strip(result, view.gallery) if strip else ""
+        return html.removesuffix("</section>") + more + picked.figures(word) + "</section>"
 
 
 def options(view: View) -> dict[str, Any]:

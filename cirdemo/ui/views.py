@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from cirdemo.types import Description, ImageId, Mode, Ranking, SearchResult
 from cirdemo.ui import cards
@@ -176,38 +176,6 @@ def coarse(
     key += "<li>the number is the similarity (cosine; of a fusion, its own score)</li>"
     body += f'<ul class="legend">{key}<li>click a picture to look closer</li></ul>'
     return cards.chapter(2, TITLES[2], LEADS[2], body, seconds=result.seconds.get("coarse"))
-
-
-def heatmaps(
-    image_id: ImageId,
-    pictures: Pictures,
-    figures: Sequence[tuple[str, str, str]],
-    bar: str,
-    value_range: tuple[float, float],
-    where: str,
-    seconds: float | None = None,
-) -> str:
-    """Chapter 3: `figures` are (title, data URI, what it says); `where` places the picture."""
-    alt = pictures.alt(image_id)
-    drawn = "".join(
-        f'<figure><img src="{src}" alt="{esc(title)} heatmap of: {esc(alt)}">'
-        f"<figcaption><b>{esc(title)}</b><span>{esc(says)}</span></figcaption></figure>"
-        for title, src, says in figures
-    )
-    low, high = value_range
-    scale = (
-        f'<div class="scale"><span class="num">{low:.2f}</span>'
-        f'<img src="{bar}" alt="Colour bar from {low:.2f} to {high:.2f}">'
-        f'<span class="num">{high:.2f}</span>'
-        f"<span>similarity, one scale for both maps</span></div>"
-        if bar
-        else ""
-    )
-    body = (
-        f'<p class="picked">Picked: <b>{esc(alt or image_id)}</b> <span>{esc(where)}</span></p>'
-        f'<div class="maps">{drawn}</div>{scale}'
-    )
-    return cards.chapter(3, TITLES[3], LEADS[3], body, seconds=seconds)
 
 
 def placed(result: SearchResult, image_id: ImageId) -> str:
