@@ -175,7 +175,9 @@ def listen(
         else:
             after = after.success(handlers.started, None, buttons, **quick)
         inputs = [tab.view, tab.reference, tab.result, tab.history, tab.ticket]
-        done = after.success(how, inputs, tab.page, **MODEL, **QUIET)
+        # "multiple": a run that was stopped may not have ended when the next is asked for
+        shared: dict[str, Any] = {"trigger_mode": "multiple", **MODEL, **QUIET}
+        done = after.success(how, inputs, tab.page, **shared)
         for over in (done.success, done.failure):
             over(handlers.ended, tab.ticket, buttons, **quick)
 
