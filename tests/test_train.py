@@ -15,6 +15,7 @@ from cirdemo.data.drawn import queries
 from cirdemo.models.encoders import OpenClipEncoder
 from cirdemo.models.mllm import VisionLanguageModel
 from cirdemo.train import adapters, encoder, mllm, recipes, vision
+from cirdemo.train.attributes import ABSENT, NAMES
 from cirdemo.train.batches import HELD_OUT, Pictures
 from cirdemo.train.fit import Optimizers, Schedule, fit, rate
 from cirdemo.types import MissingCheckpoint, UnknownName
@@ -167,13 +168,32 @@ def test_held_out_families_are_never_trained_on(held_out, home):
     )
     stream = mllm.QueryStream({"fables": drawn, "wardrobe": drawn}, 1, held_out=held_out)
     families = {stream.draw(0.5)[1] // queries.FAMILY_QUERIES for _ in range(3000)}
-    shown = object.__new__(Pictures)
-    shown.starts = np.array([0, 2000])
-    chosen = shown.some(np.random.default_rng(0), 3000, held_out=held_out)
-    found = families, set(chosen // queries.FAMILY_PICTURES)
+    trainer, _ = _looking(np.zeros(2000, int))
+    trainer.held = held_out
+    found = families, set(trainer.draw(3000) // queries.FAMILY_PICTURES)
     for some in found:
         assert {f % HELD_OUT == 0 for f in some} == {held_out}
         assert len(some) == (4 if held_out else 196)
+
+
+def test_two_animals_are_drawn_more_often_and_garments_less():
+    counts = np.array([0, 1, 2, ABSENT]).repeat(500)
+    trainer, recipe = _looking(counts)
+    chosen = counts[trainer.draw(20_000)]
+    seen = {c: (chosen == c).sum() for c in (0, 1, 2, ABSENT)}
+    assert seen[1] / seen[0] == pytest.approx(recipe.pairs, rel=0.1)
+    assert seen[ABSENT] / seen[0] == pytest.approx(recipe.garments, rel=0.1)
+    assert seen[2] / seen[0] == pytest.approx(1, rel=0.1)
+
+
+def _looking(counts):
+    """A trainer of a vision tower on pictures of which the number of animals alone is known."""
+    labels = torch.full((len(counts), len(NAMES)), ABSENT)
+    labels[:, NAMES.index("count")] = torch.from_numpy(counts)
+    shown = object.__new__(Pictures)
+    shown.labels, shown.starts = labels, np.array([0, len(counts)])
+    recipe = vision.VisionRecipe()
+    return vision.VisionTrainer(nn.Identity(), shown, recipe, 0, fresh=True), recipe
 
 
 def test_matrices_go_to_muon_and_all_else_to_adamw():

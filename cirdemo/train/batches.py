@@ -16,6 +16,11 @@ HELD_OUT = 50  # every so manieth family is never trained on, so that a loss on 
 SHIFT = 6  # pixels; pictures of the galleries are resized and so never aligned to the pixel
 
 
+def held_out(pictures: int) -> np.ndarray:
+    """Which of so many pictures are of families that are held out, (pictures,) bool."""
+    return np.arange(pictures) // FAMILY_PICTURES % HELD_OUT == 0
+
+
 class Pictures:
     """All pictures of some pools as one numbered set, with labels."""
 
@@ -29,14 +34,6 @@ class Pictures:
 
     def __len__(self) -> int:
         return int(self.starts[-1])
-
-    def some(self, rng: np.random.Generator, count: int, *, held_out: bool) -> np.ndarray:
-        """Indices of random pictures; of the families that are held out, or of the others."""
-        there = len(self) // FAMILY_PICTURES
-        families = rng.integers(max(1, there // HELD_OUT), size=count) * HELD_OUT
-        if not held_out:
-            families = np.minimum(families + rng.integers(1, HELD_OUT, size=count), there - 1)
-        return families * FAMILY_PICTURES + rng.integers(FAMILY_PICTURES, size=count)
 
     def families(self, rng: np.random.Generator, families: int, each: int) -> np.ndarray:
         """Indices of some pictures of some families, so that a batch holds hard negatives."""
