@@ -14,7 +14,7 @@ from cirdemo import prompts
 from cirdemo.data.drawn import queries
 from cirdemo.models.encoders import OpenClipEncoder
 from cirdemo.models.mllm import VisionLanguageModel
-from cirdemo.train import adapters, encoder, mllm, recipes, vision
+from cirdemo.train import adapters, encoder, mllm, pools, recipes, vision
 from cirdemo.train.attributes import ABSENT, NAMES
 from cirdemo.train.batches import HELD_OUT, Pictures
 from cirdemo.train.fit import Optimizers, Schedule, fit, rate
@@ -174,6 +174,19 @@ def test_held_out_families_are_never_trained_on(held_out, home):
     for some in found:
         assert {f % HELD_OUT == 0 for f in some} == {held_out}
         assert len(some) == (4 if held_out else 196)
+
+
+def test_a_part_of_a_pool_is_a_pool_of_its_own(tmp_path):
+    drawn = pools.drawn_pool("fables", 5, 1, tmp_path)
+    part = pools.part(drawn, 2, 3)  # two whole parts, so that the fourth is the second again
+    assert part.pool.contents == drawn.pool.contents[20:40]
+    assert part.boxes == drawn.boxes[20:40]
+    np.testing.assert_array_equal(part.pictures, drawn.pictures[20:40])
+    for mine, theirs in zip(part.pool.asked, drawn.pool.asked[10:20], strict=True):
+        assert queries.describe(part.pool, mine) == queries.describe(drawn.pool, theirs)
+        assert [i + 20 for i in mine.near] == list(theirs.near)
+    assert all(part.targets)
+    assert pools.part(drawn, 6, 1) is drawn
 
 
 def test_two_animals_are_drawn_more_often_and_garments_less():

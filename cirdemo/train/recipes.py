@@ -52,7 +52,7 @@ SECONDS = {
     "dpo_published": 300.0,
     "dpo": 500.0,
 }
-ON_ENCODER = ("inversion", "qformer", "dpo_published", "dpo")  # trained on its vectors: small
+SLOW = ("encoder", "vision")  # look at every picture again and again: short runs take fewer
 
 
 def run(
@@ -70,7 +70,7 @@ def run(
     Args:
         name: A name of `RECIPES`.
         seconds: Wall-clock budget of the training itself; drawing pictures comes before it.
-        seed: Of weights and batches.
+        seed: Of weights and batches, and of which pictures a language model reads.
         out: Folder of the checkpoint; default `runs/NAME`.
         cache: Where drawn pictures and resumable states are kept.
         base: Folder with `encoder` and `mllm` that adapters build on.
@@ -121,8 +121,12 @@ class Job:
         return Schedule(seconds=self.seconds * share, lr=lr, **settings)
 
     def read(self) -> dict[str, pools.DrawnPool]:
-        """The pictures that a language model is trained on: it needs fewer than its tower."""
-        return {world: pools.first(d, READ[world]) for world, d in self.drawn.items()}
+        """The pictures that a language model is trained on: it needs fewer than its tower.
+
+        Which ones, the seed says: it learns its pictures by heart, so that a training that goes on
+        had better read others.
+        """
+        return {world: pools.part(d, READ[world], self.seed) for world, d in self.drawn.items()}
 
     def kept(self, name: str) -> Path:
         """A folder of what is computed once and used by several recipes."""
@@ -148,7 +152,7 @@ def _families(name: str, world: str, share: float, cache: Path) -> int:
     """Families to draw for a budget; all of them where drawing is done and pictures are cheap."""
     full = FAMILIES[world]
     there = (cache / "pools" / f"{world}-{full}-{POOL_SEED}.npy").exists()
-    return full if there and name in ON_ENCODER else max(FEWEST, round(full * share))
+    return full if there and name not in SLOW else max(FEWEST, round(full * share))
 
 
 def _drawing(world: str) -> Callable[[int, int], None]:
@@ -325,10 +329,7 @@ def _encoder_at(folder: Path) -> Any:
 def gallery_vectors(encoder: Any, job: Job) -> dict[str, Tensor]:
     """The dual encoder's vectors (N, D) of the pictures that are read, unit norm, by world."""
     cache = job.kept("encoded")
-    return {
-        world: encoded(encoder, job.drawn[world], ENCODED, cache).vectors[: len(d.pictures)]
-        for world, d in job.read().items()
-    }
+    return {world: encoded(encoder, d, ENCODED, cache).vectors for world, d in job.read().items()}
 
 
 def hard_negatives(
