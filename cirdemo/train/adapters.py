@@ -29,6 +29,7 @@ from cirdemo.train.packing import Segment
 from cirdemo.train.pools import DrawnPool
 
 TARGETS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+TRIES = 50  # queries drawn to find one of a kind; about one in nine is
 PRACTISED = 1_000_000  # steps after which pictures are as hard as they get
 
 
@@ -44,7 +45,8 @@ class JudgeRecipe:
     near: int = 2  # near misses of its family among them, where there are any
     told: float = 0.9  # share of queries with the stage-1 description in the prompt
     misled: float = 0.05  # share whose description is another query's
-    impossible: float = 0.1  # share of queries that nothing satisfies
+    impossible: float = 0.2  # share of queries that nothing satisfies
+    setting: float = 0.3  # share of fables queries that are of this kind on purpose: misjudged most
     list_weight: float = 0.5  # softmax over a query's candidates beside the Yes/No loss
     why_weight: float = 0.5  # of naming what differs, written behind the verdict
     easy: float = 0.9  # share of random wrong pictures at the start ...
@@ -163,6 +165,17 @@ class JudgeTrainer(Checked):
         finally:
             self.steps = kept
 
+    def _draw(self) -> tuple[str, int]:
+        """A world and the number of a query in it."""
+        world, number = self.stream.draw(self.recipe.wardrobe)
+        if world == "fables" and self.stream.rng.random() < self.recipe.setting:
+            asked = self.stream.pools[world].pool.asked
+            for _ in range(TRIES):
+                if asked[number].edit.kind == "setting":
+                    break
+                number = self.stream.number(world)
+        return world, number
+
     def _impossible(self, pool: queries.Pool, asked: queries.Asked) -> impossible.Impossible | None:
         rng = self.stream.rng
         content = pool.contents[asked.reference]
@@ -192,7 +205,7 @@ class JudgeTrainer(Checked):
     def step(self) -> dict[str, Tensor]:
         """One batch."""
         r = self.recipe
-        made = [self.tree(*self.stream.draw(r.wardrobe)) for _ in range(r.batch)]
+        made = [self.tree(*self._draw()) for _ in range(r.batch)]
         self.steps += 1
         packed = self.turns.pack([tree for tree, _, _ in made])
         hidden = states(
