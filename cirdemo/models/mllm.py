@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from peft import PeftModel
+from peft.tuners.lora import LoraLayer
 from PIL import Image
 from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor, DynamicCache
@@ -27,6 +28,7 @@ from cirdemo.models.verdicts import after_no, question_margins, yes_no
 from cirdemo.types import MissingCheckpoint
 
 Part = Image.Image | str  # one piece of a user's turn
+MERGED = 100_000_000  # parameters of a model small enough to keep adapted weights beside its own
 
 
 class VisionLanguageModel:
@@ -40,6 +42,7 @@ class VisionLanguageModel:
         self.adapters: dict[str, Path] = {}
         self.lock = threading.RLock()
         self.pictures = PictureTokens(self._see)
+        self._adapted: dict[str, list[tuple[Tensor, Tensor]]] = {}
 
     @classmethod
     def load(cls, source: str, adapters: Mapping[str, str] | None = None) -> VisionLanguageModel:
@@ -253,9 +256,36 @@ class VisionLanguageModel:
             elif adapter is None or adapter not in self.adapters:
                 with self.model.disable_adapter():
                     yield
-            else:
+            elif self.model.num_parameters() > MERGED:
                 self.model.set_adapter(adapter)
                 yield
+            else:
+                with self._merged(adapter), self.model.disable_adapter():
+                    yield
+
+    @contextlib.contextmanager
+    def _merged(self, adapter: str) -> Iterator[None]:
+        """A small model's weights with an adapter added: fewer and larger matrix products.
+
+        Both sets of weights are kept, so that nothing is ever added to rounded sums.
+        """
+        if adapter not in self._adapted:
+            layers = [
+                m for m in self.model.modules() if isinstance(m, LoraLayer) and adapter in m.lora_A
+            ]
+            with torch.inference_mode(False), torch.no_grad():
+                self._adapted[adapter] = [
+                    (w := layer.get_base_layer().weight, w + layer.get_delta_weight(adapter))
+                    for layer in layers
+                ]
+        pairs = [(weight, weight.data, sum_) for weight, sum_ in self._adapted[adapter]]
+        try:
+            for weight, _, both in pairs:
+                weight.data = both
+            yield
+        finally:
+            for weight, own, _ in pairs:
+                weight.data = own
 
 
 def add_embedding_token(model: Any, tokenizer: Any) -> bool:
