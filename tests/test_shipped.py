@@ -91,11 +91,11 @@ def test_floors_on_the_first_test_queries(results):
     assert results["intersection"]["R@10"] >= 0.5
     assert results["intersection"]["R@1"] > results["union"]["R@1"]
     # by P(Yes) alone the judge is about as good as the coarse list; with its prior it is better
-    assert results["setr"]["R@1"] >= 0.6
+    assert results["setr"]["R@1"] >= 0.65
     assert results["setr_fused"]["R@1"] > results["intersection"]["R@1"]
-    assert results["setr"]["judge_AUC"] >= 0.88
-    assert results["cot"]["conclusion_match"] >= 0.5
-    assert results["caption"]["caption_match"] >= 0.6
+    assert results["setr"]["judge_AUC"] >= 0.95
+    assert results["cot"]["conclusion_match"] >= 0.65
+    assert results["caption"]["caption_match"] >= 0.8
 
 
 def test_an_unknown_word_is_named_and_nothing_fails(engine):
