@@ -3,10 +3,10 @@
 The score of a piece is the probability of its least likely word where it stands, read off in one
 pass over the finished rationale: a model that had to choose between words, or that is shown words
 it would not have written, gives one of them little. Of what was tried on fables val (`python -m
-cirdemo evidence fables --split val`), it tells true from false phrases of captions best: an area
-under the ROC curve of 0.93 on the model's own captions (27 of 574 false) and of 0.92 on captions
-with a false phrase put in, against 0.46 and 0.83 for the cosine that is lost without the phrase
-and 0.63 and 0.84 for the judge asked about the phrase alone.
+cirdemo evidence fables --split val`, with the weights of the time), it tells true from false
+phrases of captions best: an area under the ROC curve of 0.93 on the model's own captions (27 of
+574 false) and of 0.92 on captions with a false phrase put in, against 0.46 and 0.83 for the cosine
+that is lost without the phrase and 0.63 and 0.84 for the judge asked about the phrase alone.
 """
 
 from __future__ import annotations
