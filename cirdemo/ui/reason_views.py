@@ -15,6 +15,9 @@ STEPS = (
     ("reasoning", "Reasoning", "what the edit asks for"),
     ("conclusion", "Conclusion", "what to look for"),
 )
+HINTS = {  # measured: see retrieve.learned.CotComposer
+    "caption": "<p class='what'>A caption moves the shipped model little; a conclusion does.</p>"
+}
 GROUNDS = {
     "caption": "by the reference image",
     "reasoning": "by the modification text or the caption",
@@ -74,7 +77,8 @@ def steps(
         tools = (
             f'<details class="write" data-form><summary>edit and go on from here</summary>'
             f'<textarea rows="3" maxlength="600" aria-label="{title}, editable">{esc(text)}'
-            f'</textarea><button type="button" class="run" data-event="input" data-action="think" '
+            f"</textarea>{HINTS.get(name, '')}"
+            f'<button type="button" class="run" data-event="input" data-action="think" '
             f'data-value="{name}">Go on from here</button></details>'
             if editable
             else ""
