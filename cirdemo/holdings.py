@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from cirdemo import coarse, prompts, stages
-from cirdemo.gallery import captions, indexing
 from cirdemo.parts import Parts, named
 from cirdemo.registry import unknown
 from cirdemo.types import BadInput, CirError, Composer, Dataset, MissingCheckpoint
@@ -88,6 +87,8 @@ class Holdings:
             BadInput: The name cannot be used, or no picture can.
             SpaceMismatch: The gallery is of another encoder.
         """
+        from cirdemo.gallery import indexing  # faiss takes a while
+
         home = self.own().home(name)
         if name in self.parts.galleries and home.current() is None:
             raise BadInput(f"Gallery '{name}' belongs to the program. Choose another name.")
@@ -100,6 +101,8 @@ class Holdings:
         Raises:
             CirError: This profile has no language model that captions.
         """
+        from cirdemo.gallery import captions  # faiss takes a while
+
         if self.parts.captioner is None:
             raise CirError("This set of models writes no captions; pick another profile.")
         home, gallery = self.own().home(name), self.gallery(name)

@@ -367,8 +367,10 @@ def test_reports_say_all_there_is():
 
 def test_a_reference_without_a_text_waits_for_one(tmp_path):
     from cirdemo.ui.events import SearchHandlers
+    from cirdemo.ui.look import LookHandlers
 
     engine = FakeEngine(tmp_path)
-    handlers = SearchHandlers(engine, Library(engine))
+    library = Library(engine)
+    handlers = SearchHandlers(engine, library, LookHandlers(engine, library))
     (page,) = handlers.run_opened(View(gallery="fables", reference_id="f000"))
     assert any("Say what should change" in str(part) for part in page)
