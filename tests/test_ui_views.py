@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from fake_ui_engine import FakeEngine
@@ -115,6 +116,19 @@ def test_coarse_shows_ten_of_each_and_the_legend_of_marks_in_use(stages):
     html = views.coarse(stages[1], Pictures(), marks, View(), ["image"])
     assert "known target" in html and "named hard negative" in html and "not liked" in html
     assert marks.subset == {second} and "Image only" in html
+
+
+def test_what_a_change_moved_is_told_on_the_cards(stages):
+    now = stages[1]
+    union = now.coarse["union"]
+    order = enumerate(reversed(union.candidates), start=1)
+    turned = replace(union, candidates=tuple(replace(c, rank=n) for n, c in order))
+    before = replace(now, coarse={**now.coarse, "union": turned})
+    marks = views.marks_of(now, View())
+    html = views.coarse(now, Pictures(), marks, View(), before=before)
+    count = len(union.ids)
+    assert f"was {count} " in html and "▲" in html
+    assert "was" not in views.coarse(now, Pictures(), marks, View(), before=now)
 
 
 def test_judging_in_progress_is_ordered_by_margin_and_counts(stages):

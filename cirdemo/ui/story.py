@@ -79,7 +79,7 @@ class Story:
                 out |= {"coarse": views.waiting(2, busy=True)} if before is None else {}
             elif result.stage == "coarse":
                 marks = replace(marks, picked=view.picked or _first(result))
-                out["coarse"] = views.coarse(result, shelf, marks, view, self.offered)
+                out["coarse"] = views.coarse(result, shelf, marks, view, self.offered, before)
                 if before is None:
                     busy, off = views.waiting(4, busy=True), views.skipped(4, _OFF["judge"])
                     out |= {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cirdemo.types import Description, ImageId, Mode, Ranking, SearchResult
+from cirdemo.types import Candidate, Description, ImageId, Mode, Ranking, SearchResult
 from cirdemo.ui import cards
 from cirdemo.ui.cards import Marks, Pictures, esc
 from cirdemo.ui.view import View
@@ -129,20 +129,41 @@ def _panel(found: Description, view: View) -> str:
     )
 
 
-def coarse_row(ranking: Ranking, pictures: Pictures, marks: Marks, shown: int = SHOWN) -> str:
-    """The best candidates of one method."""
+def coarse_row(
+    ranking: Ranking,
+    pictures: Pictures,
+    marks: Marks,
+    shown: int = SHOWN,
+    *,
+    before: Ranking | None = None,
+) -> str:
+    """The best candidates of one method; with the list before, how far a change moved them."""
+    if before is not None and before.ids[:shown] == ranking.ids[:shown]:
+        before = None  # nothing moved
     items = [
         cards.card(
             c.image_id,
             pictures,
             marks,
             c.rank,
-            foot=f'<span class="score">{c.score:.3f}</span>',
+            foot=f'<span class="score">{c.score:.3f}</span>{_moved(c, before)}',
             says=f"score {c.score:.3f}",
         )
         for c in ranking.candidates[:shown]
     ]
     return cards.row(items, f"{ranking.method}, best {len(items)}")
+
+
+def _moved(found: Candidate, before: Ranking | None) -> str:
+    """Where a candidate stood in the list before the change."""
+    if before is None:
+        return ""
+    was = before.rank_of(found.image_id)
+    if was is None:
+        return '<span class="move">was below the list</span>'
+    up = was - found.rank
+    kind, sign = ("up", "▲") if up > 0 else ("down", "▼") if up < 0 else ("level", "=")
+    return f'<span class="move">was {was} <b class="{kind}">{sign}{abs(up) or ""}</b></span>'
 
 
 def coarse(
@@ -151,13 +172,24 @@ def coarse(
     marks: Marks,
     view: View,
     offered: Iterable[str] = (),
+    before: SearchResult | None = None,
 ) -> str:
-    """Chapter 2: a row of cards for each list, and the lists that are one click away."""
+    """Chapter 2: a row of cards for each list, and the lists that are one click away.
+
+    Args:
+        result: With coarse lists.
+        pictures: Thumbnails.
+        marks: Which pictures are marked.
+        view: Which lists are shown.
+        offered: Methods that are one click away.
+        before: What the page shows of the same query, to tell what a change has moved.
+    """
+    earlier = before.coarse if before and before.query.query_id == result.query.query_id else {}
     names = [m for m in ("union", "enhanced", "intersection") if m in result.coarse]
     names += [m for m in view.columns if m in result.coarse and m not in (*names, "cot_direct")]
     body = "".join(
         f'<div class="list {name}"><h3>{esc(LISTS.get(name, name))}</h3>'
-        f"{coarse_row(result.coarse[name], pictures, marks)}</div>"
+        f"{coarse_row(result.coarse[name], pictures, marks, before=earlier.get(name))}</div>"
         for name in names
     )
     more = "".join(
