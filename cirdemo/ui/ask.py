@@ -179,6 +179,8 @@ class AskHandlers:
     @guarded
     def change_gallery(self, gallery: str) -> tuple[Any, ...]:
         """Another gallery: its pictures and queries."""
+        if not gallery:  # while the choices are being changed
+            return gr.skip(), gr.skip()
         return self.strip(gallery), self.benchmark(gallery)
 
     @staticmethod

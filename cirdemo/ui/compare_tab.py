@@ -43,6 +43,8 @@ class CompareHandlers:
     @guarded
     def move(self, gallery: str, reference_id: str) -> tuple[Any, ...]:
         """Another gallery: another query, and nothing has run; unless a query brought it along."""
+        if not gallery:  # while the choices are being changed
+            return (gr.skip(),) * (10 + len(self.lineup.blank()))
         filled = self.query.change_gallery(gallery, reference_id)
         if filled is None:
             listed = self.query.listed(gallery)

@@ -63,7 +63,7 @@ class GalleryHandlers:
     @guarded
     def open(self, gallery: str, place: Place, *, first: bool = False) -> tuple[Any, ...]:
         """Place, facts, grid, picked and text of a gallery; nothing before the tab is seen."""
-        if not (place.shown or first):
+        if not gallery or not (place.shown or first):  # none while the choices are being changed
             return (gr.skip(),) * 5
         place = Place(shown=True)
         return (
