@@ -226,7 +226,8 @@ def test_a_stopped_duel_keeps_its_rows(make):
     run = handlers.search(*A, *B, 40, "all", GALLERY)
     state, *_ = next(run)
     run.close()
-    _, _, head, matches = handlers.stopped(state, "all")
+    _, _, head, board, matches = handlers.stopped(state, "all")
+    assert isinstance(board, str) and "win" in board.lower()
     assert "Stopped after 1 query" in head and matches.count('class="match ') == 1
     assert "Stopped." in handlers.stopped(None, "all")[2]
 

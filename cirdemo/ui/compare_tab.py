@@ -114,6 +114,7 @@ def listen(tab: CompareTab, handlers: CompareHandlers, context: Context) -> None
         ask.show,
         [*bar.asked, context.gallery],
         bar.card,
+        trigger_mode="always_last",  # leaving one field must not swallow what the next one says
         **QUIET,
     )
     opened = tab.view.change(ask.open, tab.view, [context.gallery, *filled], **QUIET)

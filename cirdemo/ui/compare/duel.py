@@ -109,7 +109,9 @@ class DuelHandlers:
         done = len(state["rows"]) if state else 0
         some = "1 query; it stands" if done == 1 else f"{done} queries; they stand"
         said = f"Stopped after {some}." if done else "Stopped."
-        return (*self.finish(), views.header(said), self.filtered(state, show))
+        about = {k: v for k, v in state.items() if k != "rows"} if state else {}
+        board = views.board(list(state["rows"]), about) if state and done else SKIP
+        return (*self.finish(), views.header(said), board, self.filtered(state, show))
 
     @guarded
     def search(self, *values: Any) -> Iterator[tuple[Any, ...]]:
@@ -287,7 +289,7 @@ def listen(tab: DuelTab, handlers: DuelHandlers, context: Context) -> None:
     for over in (run.success, run.failure):
         over(handlers.finish, None, buttons, queue=False, **QUIET)
     halted = tab.stop.click(None, None, None, cancels=[run], queue=False, **QUIET)
-    after = [*buttons, tab.head, tab.matches]
+    after = [*buttons, tab.head, tab.board, tab.matches]
     kept = halted.then(handlers.stopped, [tab.state, tab.show], after, queue=False, **QUIET)
     for over in (run.success, kept.success):
         over(handlers.files, tab.state, list(tab.files), **QUIET)
