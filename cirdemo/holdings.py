@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from cirdemo.registry import unknown
 from cirdemo.types import BadInput, CirError, Composer, Dataset, MissingCheckpoint
 
 if TYPE_CHECKING:
+    from cirdemo.gallery.fetch import Manifest
     from cirdemo.gallery.indexing import Source
     from cirdemo.gallery.own import Own
     from cirdemo.gallery.progress import Progress
@@ -79,9 +81,18 @@ class Holdings:
         return self.parts.own
 
     def index(
-        self, name: str, source: Source, *, add: bool = False, replace: bool = False
+        self,
+        name: str,
+        source: Source,
+        *,
+        add: bool = False,
+        replace: bool = False,
+        store: str = "",
+        cluster: str | None = None,
     ) -> Iterator[Progress]:
         """Build or update a gallery of the user's; see `gallery.indexing.index`.
+
+        With a `cluster`, Ray encodes: at that address, or "" for one on this machine.
 
         Raises:
             BadInput: The name cannot be used, or no picture can.
@@ -93,7 +104,44 @@ class Holdings:
         if name in self.parts.galleries and home.current() is None:
             raise BadInput(f"Gallery '{name}' belongs to the program. Choose another name.")
         encoder = self.parts.encoder.get()
-        return indexing.index(home, source, encoder, add=add, replace_space=replace)
+        helper = None
+        if cluster is not None:
+            from cirdemo.gallery.ray_engine import Cluster
+
+            if self.parts.make_encoder is None:
+                raise CirError("This engine's encoder runs in one process alone.")
+            cores = len(os.sched_getaffinity(0))
+            make = self.parts.make_encoder
+            helper = Cluster(make_encoder=make, address=cluster, workers=cores)
+        return indexing.index(
+            home, source, encoder, add=add, replace_space=replace, store=store, helper=helper
+        )
+
+    def fetchable(self) -> dict[str, Manifest]:
+        """Photographs that may be fetched, by the name of their gallery; nothing is fetched yet."""
+        from cirdemo.gallery import fetch
+
+        home = self.parts.manifests
+        found = sorted(home.glob("*.json")) if home is not None else []
+        return {path.stem: fetch.read(path) for path in found}
+
+    def fetch_gallery(self, name: str, *, replace: bool = False) -> Iterator[Progress]:
+        """Fetch freely licensed photographs and build a gallery of them; see `gallery.fetch`.
+
+        Raises:
+            UnknownName: There is no such set.
+            CirError: They cannot be had; the text says how to go on by hand.
+        """
+        from cirdemo.data import folder
+        from cirdemo.gallery import fetch
+
+        found = self.fetchable()
+        if name not in found:
+            raise unknown("set of photographs", name, found)
+        place = self.own().root / ".fetched" / name
+        yield from fetch.fetch(found[name], place)
+        pictures = folder.pictures_at(place / fetch.PICTURES)
+        yield from self.index(name, pictures, replace=replace)
 
     def caption(self, name: str) -> Iterator[int]:
         """Have the language model caption a gallery of the user's; yields how many have one.

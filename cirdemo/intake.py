@@ -74,14 +74,19 @@ def load_image(source: str | Path | bytes | Image.Image) -> Image.Image:
     """
     if isinstance(source, Image.Image):
         return _to_rgb(source)
-    data = source if isinstance(source, bytes) else _read(Path(source))
+    with _opened(source if isinstance(source, bytes) else _read(Path(source))) as opened:
+        return _to_rgb(opened)
+
+
+def _opened(data: bytes) -> Image.Image:
+    """A picture whose head was read, of a known format."""
     if not data:
         raise BadInput(f"The picture file is empty. {FORMAT_SENTENCE}")
     if len(data) > MAX_BYTES:
         raise _too_many_bytes(len(data))
     formats = FORMATS if sniff(data) != "HEIC" else _heic()
     try:
-        opened = Image.open(io.BytesIO(data), formats=formats)
+        return Image.open(io.BytesIO(data), formats=formats)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as fault:
         raise BadInput(
             f"The picture has more than {MAX_PIXELS / 1e6:.0f} megapixels. "
@@ -89,8 +94,16 @@ def load_image(source: str | Path | bytes | Image.Image) -> Image.Image:
         ) from fault
     except Exception as fault:  # Pillow's parsers raise nearly anything on hostile bytes
         raise BadInput(f"This file is not a picture that can be read. {FORMAT_SENTENCE}") from fault
-    with opened:
-        return _to_rgb(opened)
+
+
+def check_picture(path: Path) -> None:
+    """Refuse a picture file by its head, before anything decodes it.
+
+    Raises:
+        BadInput: As `load_image`, as far as the head tells.
+    """
+    with _opened(_read(path)) as opened:
+        _check_size(opened)
 
 
 def sniff(head: bytes) -> str | None:
@@ -182,7 +195,7 @@ def _read(path: Path) -> bytes:
         raise BadInput(f"The picture file '{path}' cannot be read. Check it.") from fault
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
+def _check_size(picture: Image.Image) -> None:
     width, height = picture.size
     if width * height > MAX_PIXELS:
         raise BadInput(
@@ -199,6 +212,10 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
             f"The picture is {width} x {height} pixels; each side must have at least {MIN_SIDE}. "
             "Use a larger picture."
         )
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    _check_size(picture)
     try:
         if getattr(picture, "is_animated", False):
             picture.seek(0)

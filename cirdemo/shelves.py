@@ -48,6 +48,8 @@ class Shelves(Mapping[str, "Part[Gallery]"]):
             raise KeyError(name)
         kept = self._parts.get(name)
         if kept is None or kept[0] != stamp:
+            for gone in [n for n in self._parts if self._stamp(n) is None]:
+                del self._parts[gone]  # deleted, or expired
             part = Part(functools.partial(self._open, self._own.home(name)))
             kept = self._parts[name] = (stamp, part)
         return kept[1]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cirdemo.gallery import fast_index
 from cirdemo.gallery.files import save_build
 from cirdemo.gallery.store import Gallery, Source
 from cirdemo.intake import load_image
@@ -63,13 +64,17 @@ def build(
         raise BadInput(
             f"'{dataset.name}' holds no picture that can be read. Add JPEG, PNG or WebP files."
         )
+    vectors = np.concatenate(parts)
+    index, facts = fast_index.fitted(vectors, encoder)
     save_build(
         out,
         name=dataset.name,
         ids=ids,
-        vectors=np.concatenate(parts),
+        vectors=vectors,
         space=encoder.space,
         preprocessing=encoder.preprocessing,
         skipped=skipped,
+        extra={fast_index.FILE: index.dump()} if index is not None else {},
+        facts={"index": facts.told()},
     )
     return Gallery.open(out, dataset)

@@ -14,6 +14,8 @@ class FlatIndex:
     Source: Douze et al., The FAISS library, 2024 (IndexFlatIP).
     """
 
+    exact = True
+
     def __init__(self, dim: int) -> None:
         self.dim = dim
         self._index = faiss.IndexFlatIP(dim)
@@ -27,7 +29,7 @@ class FlatIndex:
         Raises:
             ValueError: Another shape, or a value that is not finite.
         """
-        self._index.add(self._checked(vectors))
+        self._index.add(checked(vectors, self.dim))
 
     def search(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Scores (Q, K) float32 and rows (Q, K) int64, best first.
@@ -39,7 +41,7 @@ class FlatIndex:
         """
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
-        queries = self._checked(vectors)
+        queries = checked(vectors, self.dim)
         scores = np.full((len(queries), k), -np.inf, np.float32)  # (Q, K)
         rows = np.full((len(queries), k), -1, np.int64)  # (Q, K)
         if not len(self) or not len(queries):
@@ -55,10 +57,16 @@ class FlatIndex:
             scores[query, :kept], rows[query, :kept] = values[order], ids[order]
         return scores, rows
 
-    def _checked(self, vectors: np.ndarray) -> np.ndarray:
-        if vectors.ndim != 2 or vectors.shape[1] != self.dim:
-            raise ValueError(f"vectors must have shape (N, {self.dim}), got {vectors.shape}")
-        array = np.ascontiguousarray(vectors, dtype=np.float32)
-        if not np.isfinite(array).all():
-            raise ValueError("vectors must be finite, got NaN or infinity")
-        return array
+
+def checked(vectors: np.ndarray, dim: int) -> np.ndarray:
+    """Rows (N, dim) as FAISS takes them.
+
+    Raises:
+        ValueError: Another shape, or a value that is not finite.
+    """
+    if vectors.ndim != 2 or vectors.shape[1] != dim:
+        raise ValueError(f"vectors must have shape (N, {dim}), got {vectors.shape}")
+    array = np.ascontiguousarray(vectors, dtype=np.float32)
+    if not np.isfinite(array).all():
+        raise ValueError("vectors must be finite, got NaN or infinity")
+    return array

@@ -9,7 +9,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -91,15 +91,20 @@ def read_build(folder: Path) -> tuple[dict[str, Any], list[ImageId], np.ndarray]
             raise ValueError(f"format {manifest['format']}, this program reads {FORMAT}")
         wanted_sums = dict(manifest.get("extra", {}))
         wanted_sums |= {n: manifest[k] for n, k in (("ids.json", "ids_sha256"), _VECTORS)}
-        data = {name: (folder / name).read_bytes() for name in wanted_sums}
+        data: dict[str, Any] = {}
         for name, checksum in wanted_sums.items():
-            digest = hashlib.sha256(data[name]).hexdigest()
-            if digest != checksum:
-                raise ValueError(
-                    f"{name} has checksum {digest[:12]}, the manifest says {checksum[:12]}"
-                )
-        ids = json.loads(data["ids.json"])
-        vectors = np.load(io.BytesIO(data["vectors.npy"]), allow_pickle=False)
+            with (folder / name).open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+                if digest != checksum:
+                    raise ValueError(
+                        f"{name} has checksum {digest[:12]}, the manifest says {checksum[:12]}"
+                    )
+                stream.seek(0)
+                if name == "vectors.npy":
+                    data[name] = _mapped(stream)
+                elif name == "ids.json":
+                    data[name] = json.load(stream)
+        ids, vectors = data["ids.json"], data["vectors.npy"]
         wanted = (int(manifest["count"]), int(manifest["dim"]))
         if vectors.shape != wanted or len(ids) != wanted[0] or vectors.dtype != np.float32:
             raise ValueError(f"vectors must be float32 {wanted}, got {vectors.shape}")
@@ -111,6 +116,22 @@ def read_build(folder: Path) -> tuple[dict[str, Any], list[ImageId], np.ndarray]
             f"The gallery build in '{folder}' is damaged: {fault}. {rebuild_hint(folder)}"
         ) from fault
     return manifest, ids, vectors
+
+
+def _mapped(stream: BinaryIO) -> np.ndarray:
+    """An array file as memory that stays on disk until it is looked at.
+
+    Of the open file and not by its path, so that what was checked is what is mapped.
+
+    Raises:
+        ValueError: It is no plain array.
+    """
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError("vectors.npy is of an unknown version")
+    shape, across, dtype = np.lib.format.read_array_header_1_0(stream)
+    if dtype.hasobject or across:
+        raise ValueError("vectors.npy is no plain array")
+    return np.memmap(stream, dtype, "r", stream.tell(), shape)
 
 
 def rebuild_hint(folder: Path) -> str:

@@ -1,8 +1,9 @@
 """Builds a gallery from a user's pictures; may be killed at any moment and goes on where it was.
 
 Pictures are known by the digest of their bytes. What an earlier build or the journal holds is
-taken from there; the rest is encoded in batches whose make-up depends on the pictures alone, so a
-build that was interrupted ends with the same bytes as one that was not.
+taken from there; the rest is encoded in groups whose make-up depends on the files alone, so a
+build that was interrupted ends with the same bytes as one that was not, and one that other
+machines helped with as one that was made here.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import itertools
 import json
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
@@ -24,21 +25,22 @@ import numpy as np
 from PIL import Image
 
 from cirdemo.archives import Found, LeftOut, told
-from cirdemo.gallery import near
+from cirdemo.gallery import fast_index, milvus, milvus_index, near
+from cirdemo.gallery.decoding import decode
 from cirdemo.gallery.files import write_file
+from cirdemo.gallery.groups import SIZE, Group, known
 from cirdemo.gallery.journal import Journal, Row
 from cirdemo.gallery.own import Home, Item
 from cirdemo.gallery.progress import Progress, Report
-from cirdemo.gallery.store import write_thumbnail
-from cirdemo.intake import NO_PICTURE, load_image, may_be_picture
+from cirdemo.gallery.store import keep_thumbnail, write_thumbnail
+from cirdemo.intake import NO_PICTURE, may_be_picture
 from cirdemo.types import BadInput, CirError, Encoder, SpaceMismatch
 
-BATCH = 32  # pictures encoded and noted together: what a kill can cost
-BATCH_PIXELS = 60_000_000  # 180 MB decoded
-AHEAD = 4  # pictures decoded before they are needed
+AHEAD_PIXELS = 60_000_000  # decoded before they are needed: more of small pictures,
+AHEAD = (4, 2 * SIZE)  # but so many at least and at most
 COPY_SIDE = 1024  # pixels of the longer side, for pictures that do not stay where they were
 WINDOW = 20.0  # seconds that the rate is measured over
-JOURNAL = 1  # version of the journal's rows
+JOURNAL = 2  # version of the journal's rows
 
 
 class Source(Protocol):
@@ -56,14 +58,13 @@ class Source(Protocol):
         """Files to look at, and files left out."""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Looked:
-    """A picture that was decoded and waits to be encoded."""
+class Helper(Protocol):
+    """Encodes elsewhere: `cirdemo.gallery.ray_engine.Cluster`."""
 
-    sha256: str
-    picture: Image.Image
-    signature: np.ndarray
-    copy: bool  # the file does not stay: the gallery keeps a copy
+    def encoded(
+        self, files: Sequence[tuple[str, str]]
+    ) -> Iterator[tuple[list[Row], dict[str, bytes]]]:
+        """Rows and small copies, a group at a time, of (path, digest)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -73,6 +74,8 @@ class _Work:
     home: Home
     encoder: Encoder
     keep_copies: bool
+    helper: Helper | None = None
+    store: str = ""  # faiss, milvus:URI, or "" for what the gallery has
     rows: dict[str, Row] = field(default_factory=dict)  # by digest: vector, signature, sides
     before: set[str] = field(default_factory=set)  # digests of the build in force
     items: list[Item] = field(default_factory=list)
@@ -83,8 +86,14 @@ class _Work:
     unchanged: int = 0
     places: dict[str, str | None] = field(default_factory=dict)  # of equal files the first's
     failed: dict[str, str] = field(default_factory=dict)  # why, by digest
+    area: float = float(AHEAD_PIXELS)  # of a picture, lately; the first may be of any size
     start: float = field(default_factory=time.monotonic)
     marks: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def ahead(self) -> int:
+        """How many pictures may be decoded before they are needed."""
+        least, most = AHEAD
+        return int(min(most, max(least, AHEAD_PIXELS / max(1.0, self.area))))
 
     def progress(self, phase: str) -> Progress:
         now = time.monotonic()
@@ -114,6 +123,8 @@ def index(
     add: bool = False,
     replace_space: bool = False,
     workers: int = 2,
+    store: str = "",
+    helper: Helper | None = None,
 ) -> Iterator[Progress]:
     """Build or update a gallery; close the iterator to stop, call again to go on.
 
@@ -123,7 +134,9 @@ def index(
         encoder: Its space and preprocessing are written into the manifest.
         add: Keep what the gallery holds beside the new pictures.
         replace_space: Build anew where the gallery is of another encoder.
-        workers: Threads that decode.
+        workers: Pictures decoded at once, each in a process of its own.
+        store: Where it is searched: "faiss", "milvus:URI", or "" to leave that as it is.
+        helper: Other machines that encode, for pictures that stay where they are.
 
     Yields:
         Progress, often; the last one has the report.
@@ -131,25 +144,32 @@ def index(
     Raises:
         SpaceMismatch: The gallery is of another encoder; both are named.
         BadInput: No picture can be read, the gallery is being built already, or the disk is full.
+        CirError: Milvus is asked for and does not answer.
     """
     try:
         with home.lock():
-            yield from _index(home, source, encoder, add, replace_space, workers)
+            work = _Work(home, encoder, not source.stays, helper, store)
+            yield from _index(work, source, add, replace_space, workers)
     except OSError as fault:
         raise _no_room(home, fault) from fault
 
 
 def _index(
-    home: Home, source: Source, encoder: Encoder, add: bool, replace_space: bool, workers: int
+    work: _Work, source: Source, add: bool, replace_space: bool, workers: int
 ) -> Iterator[Progress]:
+    home, encoder = work.home, work.encoder
+    if work.helper is not None and work.keep_copies:
+        raise BadInput("Other machines read a folder that they all see. Unpack the archive first.")
     home.thumbnails.mkdir(parents=True, exist_ok=True)
     (home.folder / "pictures").mkdir(exist_ok=True)
-    work = _Work(home, encoder, keep_copies=not source.stays)
     held = _take_over(work, replace_space)
+    work.store = work.store if work.store in ("", "faiss") else milvus.address(work.store)
+    if "://" in work.store:
+        milvus.connect(work.store).close()  # said now, and not when all is encoded
     home.remember(source.about)
     journal = home.journal(format=JOURNAL, space=encoder.space, preprocessing=encoder.preprocessing)
     try:
-        work.rows |= {row["sha256"]: row for row in journal.rows}
+        _take(work, journal.rows)
         yield work.progress("looking")
         found, work.out = source.scan()
         work.of = len(found)
@@ -176,6 +196,8 @@ def _take_over(work: _Work, replace_space: bool) -> tuple[Item, ...]:
     mine = (work.encoder.space, work.encoder.preprocessing)
     for number, build in enumerate(work.home.usable()):
         theirs = (build.manifest["space"], build.manifest["preprocessing"])
+        if number == 0 and not work.store:
+            work.store = str(build.manifest.get("index", {}).get("uri", ""))
         if theirs != mine:
             if number == 0 and not replace_space:
                 raise SpaceMismatch(
@@ -187,16 +209,17 @@ def _take_over(work: _Work, replace_space: bool) -> tuple[Item, ...]:
         held = held or build.items
         for item, vector, small in zip(build.items, build.vectors, build.signatures, strict=True):
             work.rows.setdefault(
-                item.sha256, _row(item.sha256, vector, small, item.width, item.height)
+                item.sha256, known(item.sha256, vector, small, item.width, item.height)
             )
     work.before = set(work.rows)
     return held
 
 
 def _encode(work: _Work, journal: Journal, found: list[Found], workers: int) -> Iterator[Progress]:
-    """Look at every file in order; what is not known is decoded ahead and encoded in batches."""
-    queued: deque[tuple[Found, str, Future[_Looked]]] = deque()
-    batch: list[_Looked] = []
+    """Look at every file in order; what is not known is decoded ahead and encoded in groups."""
+    queued: deque[tuple[str, Future[tuple[Image.Image, np.ndarray]]]] = deque()
+    group = Group(work.encoder)
+    elsewhere: list[tuple[str, str]] = []
     asked: set[str] = (
         set()
     )  # digests on their way: a second file with the same bytes waits for none
@@ -204,19 +227,21 @@ def _encode(work: _Work, journal: Journal, found: list[Found], workers: int) -> 
 
     def settle(most: int) -> Iterator[Progress]:
         while len(queued) > most:
-            one, digest, future = queued.popleft()
+            digest, future = queued.popleft()
             try:
-                batch.append(future.result())
-            except CirError as fault:
-                work.failed[digest] = str(fault)
-                work.out.append(_unreadable(one.image_id, str(fault)))
-            if len(batch) >= BATCH or sum(_area(b) for b in batch) >= BATCH_PIXELS:
+                picture, signature = future.result()
+                group.add(digest, picture, signature)
+                work.area += 0.2 * (picture.width * picture.height - work.area)
+            except BadInput as fault:
+                group.fail(digest, str(fault))
+            if group.full:
                 yield from flush()
 
     def flush() -> Iterator[Progress]:
-        if batch:
-            _write_batch(work, journal, batch)
-            batch.clear()
+        nonlocal group
+        group.encode()
+        _note(work, journal, group.rows)
+        group = Group(work.encoder)
         yield work.progress("encoding")
 
     with ThreadPoolExecutor(max(1, workers)) as pool:
@@ -238,10 +263,16 @@ def _encode(work: _Work, journal: Journal, found: list[Found], workers: int) -> 
                 )
                 work.items.append(item)
                 work.unchanged += digest in work.before
+                if digest in work.failed:
+                    continue
                 if not _known(work, item) and digest not in asked:
                     asked.add(digest)
-                    queued.append((one, digest, pool.submit(_look, data, digest, at is None)))
-                    yield from settle(AHEAD)
+                    if work.helper is not None:
+                        work.done -= 1  # it is read once more
+                        elsewhere.append((str(one.path), digest))
+                        continue
+                    queued.append((digest, pool.submit(_look, work.home, data, digest, at)))
+                    yield from settle(work.ahead())
                     continue
                 work.new += digest not in work.before
                 if time.monotonic() - told_at > 0.5:
@@ -250,8 +281,15 @@ def _encode(work: _Work, journal: Journal, found: list[Found], workers: int) -> 
             yield from settle(0)
             yield from flush()
         finally:
-            for _, _, future in queued:
+            for _, future in queued:
                 future.cancel()
+    if elsewhere and work.helper is not None:
+        for rows, copies in work.helper.encoded(elsewhere):
+            for digest, data in copies.items():
+                keep_thumbnail(data, work.home.thumbnails / f"{digest}.webp")
+            _note(work, journal, rows)
+            work.done += len(rows)
+            yield work.progress("encoding")
 
 
 def _drop_failed(work: _Work) -> None:
@@ -283,26 +321,33 @@ def _known(work: _Work, item: Item) -> bool:
     return item.at is not None or work.home.picture(item.sha256).is_file()
 
 
-def _look(data: bytes, digest: str, copy: bool) -> _Looked:
-    picture = load_image(data)
-    return _Looked(sha256=digest, picture=picture, signature=near.signature(picture), copy=copy)
+def _look(home: Home, data: bytes, digest: str, at: str | None) -> tuple[Image.Image, np.ndarray]:
+    """Decode a picture and write its small copies, beside the encoder's work on those before.
+
+    A copy that is there and was never noted, because of a kill, is written again or tidied away.
+    """
+    picture = decode(data)
+    write_thumbnail(picture, home.thumbnails / f"{digest}.webp")
+    if at is None:  # the file does not stay: the gallery keeps a copy
+        write_file(home.picture(digest), _copy(picture))
+    return picture, near.signature(picture)
 
 
-def _write_batch(work: _Work, journal: Journal, batch: list[_Looked]) -> None:
-    """Encode a batch, write its small copies, then note it: from here on it is never lost."""
-    vectors = work.encoder.encode_images([b.picture for b in batch])  # (N, D)
-    if not np.isfinite(vectors).all():
-        raise CirError("The encoder gave values that are not finite; another profile may help.")
-    rows = []
-    for looked, vector in zip(batch, vectors, strict=True):
-        width, height = looked.picture.size
-        rows.append(_row(looked.sha256, vector, looked.signature, width, height))
-        write_thumbnail(looked.picture, work.home.thumbnails / f"{looked.sha256}.webp")
-        if looked.copy:
-            write_file(work.home.picture(looked.sha256), _copy(looked.picture))
-    journal.add(rows)
-    work.rows |= {row["sha256"]: row for row in rows}
-    work.new += len(rows)
+def _note(work: _Work, journal: Journal, rows: Sequence[Row]) -> None:
+    """Note a group: from here on it is never lost."""
+    if rows:
+        journal.add(rows)
+        work.new += sum("vector" in row for row in rows)
+        _take(work, rows)
+
+
+def _take(work: _Work, rows: Sequence[Row]) -> None:
+    """Use what is noted: vectors, and why there is none."""
+    for row in rows:
+        if "failed" in row:
+            work.failed[row["sha256"]] = row["failed"]
+        else:
+            work.rows[row["sha256"]] = row
 
 
 def _copy(picture: Image.Image) -> bytes:
@@ -329,6 +374,13 @@ def _publish(work: _Work, held: tuple[Item, ...], about: Mapping[str, Any]) -> R
         "left_out.json": json.dumps([asdict(one) for one in work.out]).encode(),
         "near.json": json.dumps(pairs).encode(),
     }
+    if work.store in ("", "faiss"):
+        index, exact = fast_index.fitted(vectors, work.encoder)
+        facts = exact.told()
+        if index is not None:
+            extra[fast_index.FILE] = index.dump()
+    else:
+        facts = milvus_index.fitted(work.home, items, vectors, work.encoder, work.store)
     work.home.publish(
         items,
         vectors,
@@ -336,6 +388,7 @@ def _publish(work: _Work, held: tuple[Item, ...], about: Mapping[str, Any]) -> R
         space=work.encoder.space,
         preprocessing=work.encoder.preprocessing,
         about=dict(about),
+        index=facts,
         built=time.strftime("%Y-%m-%d %H:%M"),
     )
     new = sum(item.sha256 not in work.before for item in items)
@@ -349,22 +402,9 @@ def _publish(work: _Work, held: tuple[Item, ...], about: Mapping[str, Any]) -> R
         left_out=tuple(work.out),
         near=tuple(pairs),
         space=work.encoder.space,
+        index=facts,
         seconds=round(time.monotonic() - work.start, 2),
     )
-
-
-def _row(digest: str, vector: np.ndarray, small: np.ndarray, width: int, height: int) -> Row:
-    coded = base64.b64encode(np.ascontiguousarray(vector, "<f4").tobytes()).decode()
-    return {
-        "sha256": digest,
-        "vector": coded,
-        "signature": base64.b64encode(small.tobytes()).decode(),
-        "sides": [width, height],
-    }
-
-
-def _area(looked: _Looked) -> int:
-    return looked.picture.width * looked.picture.height
 
 
 def _unreadable(path: str, why: str) -> LeftOut:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cirdemo.gallery import captions
+from cirdemo.gallery import captions, fast_index, milvus_index
 from cirdemo.gallery.own import Home, Item
 from cirdemo.gallery.store import Gallery
 from cirdemo.types import ImageId, SpaceMismatch
@@ -67,7 +67,9 @@ def open_own(home: Home, space: str) -> Gallery:
         source=OwnPictures(home, items),
         preprocessing=str(build.manifest["preprocessing"]),
         thumbnails=home.thumbnails,
+        index=milvus_index.opened(build) or fast_index.opened(build.folder, build.manifest),
         about={
+            "index": build.manifest.get("index", {}),
             "built": build.manifest.get("built", ""),
             "source": dict(build.manifest.get("about", {})),
             "left_out": build.left_out,

@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from cirdemo.gallery import milvus
 from cirdemo.gallery.files import read_build, save_build, sync_folder, write_file
 from cirdemo.gallery.journal import Journal
 from cirdemo.types import BadInput, CirError, ImageId, MissingCheckpoint
@@ -60,6 +61,7 @@ class Build:
     signatures: np.ndarray  # (N, S) uint8
     left_out: tuple[Mapping[str, str], ...]
     near: tuple[tuple[ImageId, ImageId, float], ...]
+    folder: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ class Home:
             signatures=signatures.reshape(len(items), -1),
             left_out=tuple(left_out),
             near=tuple((a, b, d) for a, b, d in near),
+            folder=folder,
         )
 
     def summary(self) -> dict[str, Any] | None:
@@ -219,6 +222,9 @@ class Home:
         builds = sorted((self.folder / "builds").glob("[0-9]*"), reverse=True)
         for old in builds[KEPT:]:
             shutil.rmtree(old, ignore_errors=True)
+        with contextlib.suppress(OSError, ValueError):
+            told = (json.loads((b / "manifest.json").read_bytes()) for b in builds[:KEPT])
+            milvus.tidy(self.folder, [milvus.Place.read(m.get("index", {})) for m in told])
         with contextlib.suppress(OSError):
             (self.folder / "journal").unlink(missing_ok=True)
             for folder in (self.thumbnails, self.folder / "pictures"):
@@ -314,6 +320,7 @@ class Own:
         if home.folder.is_dir():
             with home.lock():
                 (home.folder / "CURRENT").unlink(missing_ok=True)  # from here on it is not listed
+                milvus.tidy(home.folder, ())
                 shutil.rmtree(home.folder, ignore_errors=True)
 
     def expire(self, seconds: float = HOUR) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from cirdemo.archives import LeftOut
@@ -13,7 +14,7 @@ from cirdemo.types import ImageId
 class Progress:
     """How far a build is."""
 
-    phase: str  # looking | encoding | writing | done
+    phase: str  # fetching | looking | encoding | writing | done
     done: int = 0  # files looked at
     of: int = 0
     new: int = 0  # encoded by this build, before an interruption too
@@ -38,6 +39,9 @@ class Report:
     near: tuple[tuple[ImageId, ImageId, float], ...]  # nearly equal pictures and their difference
     space: str
     seconds: float
+    index: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # how it is searched, and the recall that was measured
 
     def as_json(self) -> dict[str, Any]:
         """For the command line and for download."""

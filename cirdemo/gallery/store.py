@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -12,10 +13,12 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
+from cirdemo.gallery import fast_index
 from cirdemo.gallery.faiss_index import FlatIndex
 from cirdemo.gallery.files import read_build, rebuild_hint
 from cirdemo.intake import load_image
 from cirdemo.types import (
+    BadInput,
     Candidate,
     CirError,
     Composed,
@@ -86,9 +89,9 @@ class Gallery:
         self._rows = {image_id: row for row, image_id in enumerate(self.ids)}
         if len(self._rows) != len(self.ids):
             raise ValueError(f"ids must be unique, got {len(self._rows)} in {len(self.ids)} rows")
-        self._index: VectorIndex = FlatIndex(vectors.shape[1]) if index is None else index
+        self.index: VectorIndex = FlatIndex(vectors.shape[1]) if index is None else index
         if index is None:
-            self._index.add(self.vectors)
+            self.index.add(self.vectors)
         self._thumbnails = thumbnails
         self.about: Mapping[str, Any] = about or {}
 
@@ -117,6 +120,8 @@ class Gallery:
             source=source,
             preprocessing=str(manifest["preprocessing"]),
             thumbnails=thumbnails,
+            index=fast_index.opened(folder, manifest),
+            about={"index": manifest.get("index", {})},
         )
 
     def __len__(self) -> int:
@@ -130,6 +135,7 @@ class Gallery:
         exclude: ImageId | None = None,
         query_id: str = "",
         method: str = "",
+        where: str = "",
     ) -> Ranking:
         """The best k pictures for a query vector, by (-score, image_id).
 
@@ -139,11 +145,19 @@ class Gallery:
             exclude: A picture to leave out (the reference); it need not be in the gallery.
             query_id: For the ranking.
             method: For the ranking.
+            where: A filter on the pictures' fields, for a gallery in Milvus.
 
         Raises:
             SpaceMismatch: The vector is of another space or width.
+            BadInput: There is a filter, and the index knows none or not this one.
         """
         self._check_space(composed)
+        if where and not getattr(self.index, "filters", False):
+            raise BadInput(
+                f"Gallery '{self.name}' knows no filters. Index it with --store milvus:./FILE.db, "
+                "or leave the filter out."
+            )
+        options = {"where": where} if where else {}
         out = self._rows.get(exclude) if exclude is not None else None
         most = len(self) - (out is not None)
         kept = min(k, most)
@@ -152,7 +166,12 @@ class Gallery:
         query = composed.vector[None].astype(np.float32)  # (1, D)
         fetch = min(kept + 1 + EXTRA, len(self))
         while True:
-            scores, rows = self._index.search(query, fetch)  # (1, K), (1, K)
+            scores, rows = self.index.search(query, fetch, **options)  # (1, K), (1, K)
+            less = bool((rows < 0).any())  # there is no more
+            if not getattr(self.index, "exact", True):  # its scores are of rounded vectors
+                near = rows[:, rows[0] >= 0]
+                scores, rows = self.vectors[near[0]] @ query[0], near
+                scores = scores[None]
             found = [
                 (-float(score), self.ids[row])
                 for score, row in zip(scores[0], rows[0], strict=True)
@@ -160,7 +179,11 @@ class Gallery:
             ]
             found.sort()
             # a tie that crosses the cut must be seen whole, or the ids could not decide it
-            if fetch == len(self) or (len(found) > kept and found[kept - 1][0] < found[-1][0]):
+            if (
+                less
+                or fetch == len(self)
+                or (len(found) > kept and found[kept - 1][0] < found[-1][0])
+            ):
                 break
             fetch = min(2 * fetch, len(self))
         return _ranking(found[:kept], query_id, method)
@@ -276,15 +299,26 @@ class Gallery:
             )
 
 
-def write_thumbnail(picture: Image.Image, path: Path) -> None:
-    """Write a small copy without metadata, whole or not at all; a lost one is made again."""
-    small = picture.copy()
+def thumbnail(picture: Image.Image) -> bytes:
+    """The file of a picture's small copy, without metadata."""
+    small, buffer = picture.copy(), io.BytesIO()
     small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+    small.save(buffer, "WEBP", quality=85)
+    return buffer.getvalue()
+
+
+def write_thumbnail(picture: Image.Image, path: Path) -> None:
+    """Write a small copy, whole or not at all; a lost one is made again."""
+    keep_thumbnail(thumbnail(picture), path)
+
+
+def keep_thumbnail(data: bytes, path: Path) -> None:
+    """Write a small copy that is made already."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as stream:
-            small.save(stream, "WEBP", quality=85)
+            stream.write(data)
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:
