@@ -6,7 +6,7 @@ decided once, in the gallery.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -18,6 +18,15 @@ def recall_at_k(ranked: Sequence[str], targets: Collection[str], k: int) -> floa
     """1 if any target is among the first k, else 0 (with one target: CIRR's Recall@K)."""
     wanted = set(targets)
     return float(any(i in wanted for i in ranked[:k]))
+
+
+def soft_recall_at_k(ranked: Sequence[str], labels: Mapping[str, float], k: int) -> float:
+    """The highest label among the first k, at least 0: CIRR's Recall@K as its authors score.
+
+    Source: CIRPLANT, eval_test_scoring_step_CIRR; a running maximum that starts at 0, so that
+        negative labels never count.
+    """
+    return max([0.0, *(labels.get(i, 0.0) for i in ranked[:k])])
 
 
 def recall_subset_at_k(

@@ -19,6 +19,9 @@ from cirdemo.prompts import judge_prompt, prompt_hash, reason_prompt
 from cirdemo.types import CirError, Heatmap, ImageId, Ranking, Reranked, SearchResult
 
 STYLE = Path(__file__).resolve().parents[1] / "assets" / "report.css"
+POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # nothing runs or is fetched
+)
 SMALL = 56  # the same in the rank-flow chart
 SHOWN = 10  # of each list
 SYMBOLS = {"kept": "=", "dropped": "−", "added": "+", "changed": "→"}
@@ -69,6 +72,7 @@ def html(
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         f"<title>{title}</title><style>{style}</style><main>{body}</main></html>\n"
     )
 

@@ -13,6 +13,7 @@ from cirdemo.export import blocks_markdown, finite, markdown
 from cirdemo.types import Triplet
 
 Report = Mapping[str, Any]  # the `evaluate --json` object
+FORMULA = tuple("=+-@\t\r")  # a cell that begins so is computed, whatever it was
 COLUMNS = ("dataset", "split", "method", "group", "metric", "value", "low", "high", "queries")
 
 
@@ -54,7 +55,15 @@ def write(
 
 
 def csv_lines(report: Report) -> Iterator[tuple[Any, ...]]:
-    """Heads, then one line a number: of all queries, of each kind, of each sort of phrasing."""
+    """Heads, then one line a number: of all queries, of each kind, of each sort of phrasing.
+
+    A text that a spreadsheet would compute gets an apostrophe before it.
+    """
+    for line in _lines(report):
+        yield tuple(f"'{v}" if isinstance(v, str) and v[:1] in FORMULA else v for v in line)
+
+
+def _lines(report: Report) -> Iterator[tuple[Any, ...]]:
     yield COLUMNS
     about = (report["dataset"], report["split"])
     beside = ("n", "seconds")

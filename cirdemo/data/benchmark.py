@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -91,6 +92,12 @@ class Benchmark:
         if split != self.split:
             raise unknown("split", split, [self.split])
         return self._triplets
+
+    def worded(self, text: Callable[[Triplet], str]) -> Benchmark:
+        """The same benchmark with other modification texts."""
+        made = copy.copy(self)
+        made._triplets = tuple(replace(t, modification=text(t)) for t in self._triplets)
+        return made
 
     def image_path(self, image_id: ImageId) -> Path:
         """File of a picture.

@@ -111,16 +111,26 @@ def duel(
     if limit is not None and limit < 1:
         raise BadInput(f"limit must be at least 1, got {limit}.")
     settings = (a, b)
+    check(engine, settings)
+    triplets = list(engine.dataset(dataset_name).triplets(split))[:limit]
+    if not triplets:
+        raise CirError(f"Dataset {dataset_name!r} has no queries in split {split!r}.")
+    return len(triplets), _rows(engine, dataset_name, settings, triplets)
+
+
+def check(engine: Engine, settings: Sequence[Setting]) -> None:
+    """Check that settings can run.
+
+    Raises:
+        UnknownName: A method does not exist.
+        CirError: A method or the judge cannot run.
+    """
     for one in settings:
         engine.require([one.method])
         if one.depth and (reason := engine.parts.judge.why_not() or _no_words(engine)):
             raise CirError(f"The judge cannot run: {reason}")
         if one.fuse:
             coarse.check_cosines(engine.parts, one.method)
-    triplets = list(engine.dataset(dataset_name).triplets(split))[:limit]
-    if not triplets:
-        raise CirError(f"Dataset {dataset_name!r} has no queries in split {split!r}.")
-    return len(triplets), _rows(engine, dataset_name, settings, triplets)
 
 
 def _no_words(engine: Engine) -> str | None:
@@ -145,7 +155,7 @@ def _rows(
         batch = triplets[first : first + BATCH]
         queries = run.queries(batch)
         vectors: dict[str, list[Composed]] = {}
-        found = [_lists(run, one, queries, vectors) for one in settings]
+        found = [setting_lists(run, one, queries, vectors) for one in settings]
         if any(s.depth for s in settings) and BASE in engine.parts.composers:
             run.lists(BASE, queries, vectors, {})  # for the description that the judge is told
         for n, (triplet, query) in enumerate(zip(batch, queries, strict=True)):
@@ -176,10 +186,10 @@ def _rows(
             yield row
 
 
-def _lists(
+def setting_lists(
     run: Run, one: Setting, queries: Sequence[Query], vectors: dict[str, list[Composed]]
 ) -> list[Ranking]:
-    """A setting's coarse rankings; vectors that the other one has made are taken."""
+    """A setting's coarse rankings of all pictures; vectors that are in `vectors` are taken."""
     if one.text_weight is None:
         return run.lists(one.method, queries, vectors, {})
     weighed: Any = run.engine.composer(WEIGHED)

@@ -63,7 +63,7 @@ def refusals(
         )
         wanted = vector.description.text if vector.description else ""
         verdicts = judge.judge(query, [(i, shelf.image(i)) for i in head.ids], wanted)
-        highest = max(v.yes_probability for v in verdicts)
+        highest = max((v.yes_probability for v in verdicts if not v.failed), default=0.0)
         rows.append(
             {
                 "reference_id": query.reference_id,

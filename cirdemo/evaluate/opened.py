@@ -125,7 +125,7 @@ def _report(name: str, data: bytes) -> Mapping[str, Any]:
 
 def _check(name: str, method: str, numbers: Any) -> None:
     """Whether a method's entry can be shown: numbers are numbers, tables are tables."""
-    tables = ("interval", "by_kind", "by_phrasing")
+    tables = ("interval", "by_kind", "by_phrasing", "soft", "ties", "weights")
     good = isinstance(numbers, dict) and all(
         isinstance(value, dict) if key in tables else isinstance(value, (int, float, type(None)))
         for key, value in numbers.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cirdemo import metrics
@@ -26,9 +26,16 @@ class Rows:
         self._world = dataset_name if dataset_name in wording.WORLDS else ""
 
     def row(
-        self, triplet: Triplet, ids: Sequence[ImageId], composed: Composed | None
+        self,
+        triplet: Triplet,
+        ids: Sequence[ImageId],
+        composed: Composed | None,
+        scores: Sequence[float] | None = None,
     ) -> dict[str, Any]:
-        """One query's metrics on a ranked list, best first; texts from what was composed."""
+        """One query's metrics on a ranked list, best first; texts from what was composed.
+
+        With the list's scores the row has the ranks before and behind all that tie.
+        """
         right = set(triplet.target_ids)
         row: dict[str, Any] = {
             "query_id": triplet.query_id,
@@ -36,6 +43,8 @@ class Rows:
             "rank": next((r for r, i in enumerate(ids, start=1) if i in right), None),
             "top": list(ids[:TOP]),
         }
+        if scores is not None and row["rank"] is not None:
+            row |= _tied(ids, scores, right)
         if self._world and triplet.kind in wording.WORLDS[self._world]:
             unseen = wording.is_test_only(self._world, triplet.kind, triplet.modification)
             row["phrasing"] = "unseen" if unseen else "seen"
@@ -67,6 +76,16 @@ class Rows:
         """What a drawn picture shows, or None where nothing is recorded."""
         told = self._shelf.record(image_id) if self._world else None
         return (told or {}).get("record") or None
+
+
+def _tied(
+    ids: Sequence[ImageId], scores: Sequence[float], right: Collection[ImageId]
+) -> dict[str, int]:
+    """Ranks of the best target if every other picture with its score came behind, or before it."""
+    best = next(s for i, s in zip(ids, scores, strict=True) if i in right)
+    above = sum(s > best for s in scores)
+    others = sum(s == best and i not in right for i, s in zip(ids, scores, strict=True))
+    return {"best": above + 1, "worst": above + 1 + others}
 
 
 def subset(triplet: Triplet, ids: Sequence[ImageId]) -> dict[str, float]:

@@ -151,7 +151,9 @@ class Run:
                         row, fused = self._judge(triplet, query, own[number], found[number])
                         self.rows[FUSED].append(fused)
                     else:
-                        row = self.make.row(triplet, found[number].ids, own[number])
+                        ranking = found[number]
+                        scores = [c.score for c in ranking.candidates]
+                        row = self.make.row(triplet, ranking.ids, own[number], scores)
                     self.rows[name].append(row)
 
     def lists(
@@ -219,7 +221,13 @@ class Run:
         """What the judge says of pictures; `wanted` is the description it is told."""
         judge = self.engine.parts.judge.get()
         verdicts = judge.judge(query, [(i, self.image(i)) for i in ids], wanted)
-        return {v.image_id: v for v in verdicts}
+        found = {v.image_id: v for v in verdicts}
+        if lost := next((v for v in found.values() if v.failed), None):
+            raise CirError(
+                f"The judge gave no answer for {lost.image_id} ({lost.failed}). Nothing is "
+                "measured on a part of the verdicts; run it again when the server answers."
+            )
+        return found
 
     def _told(
         self,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from cirdemo import metrics
+from cirdemo.evaluate.rows import CUTS
 from cirdemo.types import Evaluation
 
 Row = Mapping[str, Any]
@@ -65,6 +67,22 @@ def summarise(
         interval=ends,
         seconds=seconds,
     )
+
+
+def ties(rows: Sequence[Row]) -> dict[str, float]:
+    """How many targets tie with others, and R@K if all of them came last or first.
+
+    Rows of methods that give scores have `best` and `worst`, the ranks of the best target before
+    and behind all that tie with it, if one is in the list; {} where no row has them.
+    """
+    if not any("worst" in row for row in rows):
+        return {}
+    ends = [(row.get("best", math.inf), row.get("worst", math.inf)) for row in rows]
+    found: dict[str, float] = {"queries": sum(best < worst for best, worst in ends)}
+    for k in CUTS:
+        found[f"R@{k} lowest"] = metrics.mean([float(worst <= k) for _, worst in ends])
+        found[f"R@{k} highest"] = metrics.mean([float(best <= k) for best, _ in ends])
+    return found
 
 
 def _gap(means: np.ndarray) -> np.ndarray:

@@ -28,12 +28,25 @@ def markdown(report: Report) -> str:
         ["method", *(COLUMNS[c] for c in used)],
         ([name, *(_cell(m, c) for c in used)] for name, m in report["methods"].items()),
     )
+    other = "caption-only" if "captions" in report else "image-only"
     return (
         f"{lines}\n\n{report['queries']} queries of split `{report['split']}`, {report['gallery']} "
         f"pictures, protocol `{report['protocol']}`. Rates in percent; in brackets the 95 % "
         "bootstrap interval over queries. A query counts as found when any of its targets is. Gap: "
-        "R@10 minus the better of text-only and image-only R@10."
+        f"R@10 minus the better of text-only and {other} R@10."
+        + (f" {ties}" if (ties := tied(report["methods"])) else "")
     )
+
+
+def tied(methods: Mapping[str, Mapping[str, Any]]) -> str:
+    """Which methods give targets the score of other pictures, and what R@1 could be; or ""."""
+    told = []
+    for name, found in methods.items():
+        ties = found.get("ties")
+        if ties and ties["queries"]:
+            low, high = (f"{100 * ties[f'R@1 {end}']:.1f}" for end in ("lowest", "highest"))
+            told.append(f"{name} {int(ties['queries'])} (R@1 {low} to {high})")
+    return f"Targets that tie with other pictures: {', '.join(told)}." if told else ""
 
 
 def blocks_markdown(report: Report) -> str:
