@@ -19,6 +19,7 @@ from cirdemo.types import BadInput, Mode, Rationale
 
 CAPTION = "Describe the picture in one sentence."
 MODIFICATION = "Modification: {text}."
+REFERENCE = "Reference: {caption}."
 DESCRIBE: dict[Mode, str] = {
     "union": "Describe the target in one sentence: everything the reference shows, "
     "with the modification done.",
@@ -27,6 +28,15 @@ DESCRIBE: dict[Mode, str] = {
     "intersection": "Describe the target in one short sentence: only what the modification is "
     "about, nothing else of the reference.",
 }
+# Qwen3-VL-Reranker was trained on this frame; the instruction is ours
+RERANKER = (
+    "Judge whether the Document meets the requirements based on the Query and the Instruct "
+    'provided. Note that the answer can only be "yes" or "no".'
+)
+RERANKER_TURN = ("<Instruct>: {instruct}<Query>:", "{text}\n<Document>:")  # pictures behind each
+INSTRUCT = (
+    "Find the image that shows what the query image would after the change that is asked for."
+)
 NEXT = "Describe the next picture in one sentence."
 JUDGE = "Wanted: {wanted}. Does the next picture show the target? Answer Yes or No."
 REASON = "Think first, then conclude. Write caption, reasoning and conclusion."
@@ -44,9 +54,18 @@ _RATIONALE = re.compile(
 )
 
 
-def describe_prompt(modification: str, mode: Mode) -> str:
-    """What the writer is asked after the reference picture."""
-    return f"{MODIFICATION.format(text=modification)} {DESCRIBE[mode]}"
+def describe_prompt(modification: str, mode: Mode, caption: str) -> str:
+    """What the writer is asked after the reference picture, its own caption of it in words.
+
+    With the caption there, to describe the target is to edit a sentence; small models, which see
+    two animals and mix up which of them the text means, edit much better than they picture it.
+    """
+    return f"{asked(modification, caption)} {DESCRIBE[mode]}"
+
+
+def asked(modification: str, caption: str) -> str:
+    """The query in words."""
+    return f"{REFERENCE.format(caption=caption)} {MODIFICATION.format(text=modification)}"
 
 
 def judge_prompt(modification: str, wanted: str) -> str:
@@ -111,5 +130,15 @@ def continue_rationale(given: Rationale, text: str) -> Rationale:
 
 def prompt_hash() -> str:
     """Identity of the prompts, stored with caches and exports."""
-    parts = (CAPTION, MODIFICATION, *DESCRIBE.values(), NEXT, JUDGE, REASON, DIRECT, RATIONALE)
+    parts = (
+        CAPTION,
+        REFERENCE,
+        MODIFICATION,
+        *DESCRIBE.values(),
+        NEXT,
+        JUDGE,
+        REASON,
+        DIRECT,
+        RATIONALE,
+    )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from cirdemo.prompts import judge_prompt
-from cirdemo.types import ImageId, Judgement, Query, Ranking, Reranked, Why
+from cirdemo.prompts import INSTRUCT, RERANKER, RERANKER_TURN, judge_prompt
+from cirdemo.types import CirError, ImageId, Judgement, Query, Ranking, Reranked, Why
 from cirdemo.words import phrases
 
 if TYPE_CHECKING:
     from cirdemo.models.mllm import VisionLanguageModel
+    from cirdemo.models.remote import RemoteModel
 
 
 CALIBRATION = "calibration.json"
@@ -164,9 +166,8 @@ class YesNoJudge:
             The judgement; for a No, what the judge writes behind it, as it was trained to ("brown
             not white"), "" for a Yes or where no adapter taught it; and for each phrase of
             `wanted` the P(Yes) when that phrase alone is asked for, in place of the modification
-            too. On hard negatives of fables val (`python -m cirdemo evidence fables`), 80 % of
-            the phrases with the lowest P(Yes) are not true of the picture, against 42 % at random
-            and 59 % when the modification stays, or all phrases but one are asked for.
+            too. How often the phrase with the lowest P(Yes) is not true of a refused picture,
+            against a phrase at random: `python -m cirdemo evidence fables`.
         """
         (judgement,) = self.judge(query, [(image_id, image)], wanted)
         said = list(dict.fromkeys(phrases(wanted)))
@@ -184,19 +185,111 @@ class YesNoJudge:
         return Why(judgement=judgement, reason=reason, cues=cues)
 
 
+class RerankerJudge:
+    """P(yes) of a published reranking model, asked in the frame that it was trained on.
+
+    Source: Li et al., Qwen3-VL-Embedding and Qwen3-VL-Reranker, 2026: the logit of "yes" minus that
+        of "no" behind `<Instruct>`, `<Query>` (picture, text) and `<Document>` (picture).
+    Needs: a reranking model beside the one that writes.
+    Differs: from `YesNoJudge` in that neither the description nor an adapter takes part, and that
+        it gives no reasons in words.
+    """
+
+    def __init__(self, mllm: VisionLanguageModel, *, prior: float | None = None) -> None:
+        """A judge on a reranking model; see `YesNoJudge` for the prior."""
+        self.mllm = mllm
+        mllm.system, mllm.exact = RERANKER, True
+        self.calibration, self.prior = Calibration(), prior
+        frame = "".join((RERANKER, *RERANKER_TURN, INSTRUCT)).encode()
+        self.identity = f"{mllm.identity}+{hashlib.sha256(frame).hexdigest()[:6]}"
+
+    def judge(
+        self,
+        query: Query,
+        candidates: Sequence[tuple[ImageId, Image.Image]],
+        wanted: str = "",
+        *,
+        tuned: bool = True,
+    ) -> Iterator[Judgement]:
+        """One judgement a candidate, in order; the description is not part of the frame."""
+        first, second = RERANKER_TURN
+        before: list[Image.Image | str] = [
+            first.format(instruct=INSTRUCT),
+            query.reference,
+            second.format(text=query.modification),
+        ]
+        verdicts = self.mllm.yes_no(before, [image for _, image in candidates])
+        for (image_id, _), (_, raw) in zip(candidates, verdicts, strict=True):
+            margin = self.calibration.margin(raw, self.prior)
+            yield Judgement(image_id=image_id, yes_probability=_sigmoid(margin), margin=margin)
+
+
+class RemoteJudge(YesNoJudge):
+    """`YesNoJudge` on a server's model; a picture that it gives no answer for is told as such.
+
+    Needs: a server, see `models.remote`.
+    Differs: from `YesNoJudge` in that there is neither adapter nor calibration.
+    """
+
+    def __init__(self, mllm: RemoteModel, *, prior: float | None = None) -> None:
+        """A judge on a server's model."""
+        super().__init__(mllm, adapter=None, prior=prior)  # type: ignore[arg-type]  # writes, asks
+        self.remote = mllm
+
+    def judge(
+        self,
+        query: Query,
+        candidates: Sequence[tuple[ImageId, Image.Image]],
+        wanted: str = "",
+        *,
+        tuned: bool = True,
+    ) -> Iterator[Judgement]:
+        """One judgement a candidate, in order; `failed` where there is no verdict."""
+        before: list[Image.Image | str]
+        before = [query.reference, judge_prompt(query.modification, wanted)]
+        told = self.remote.margins(before, [image for _, image in candidates])
+        for (image_id, _), found in zip(candidates, told, strict=True):
+            if isinstance(found, Exception):
+                nan = math.nan
+                yield Judgement(
+                    image_id=image_id, yes_probability=nan, margin=nan, failed=str(found)
+                )
+                continue
+            margin = self.calibration.margin(found, self.prior)
+            yield Judgement(image_id=image_id, yes_probability=_sigmoid(margin), margin=margin)
+
+    def why(self, query: Query, image_id: ImageId, image: Image.Image, wanted: str) -> Why:
+        """As `YesNoJudge.why`, without a reason in words.
+
+        Raises:
+            CirError: The server gives no answer.
+        """
+        (verdict,) = self.judge(query, [(image_id, image)], wanted)
+        if verdict.failed:
+            raise CirError(f"There is no verdict on this picture: {verdict.failed}. Try again.")
+        return super().why(query, image_id, image, wanted)
+
+
 def reorder(
     ranking: Ranking, judgements: Sequence[Judgement], *, prior: float = 0.0
 ) -> tuple[Reranked, ...]:
     """The ranking by P(Yes), ties by coarse rank; what was not judged follows in coarse order.
+
+    A candidate that was asked about and got no answer keeps its coarse rank among the judged: to
+    put it last would be a verdict of its own.
 
     Ordering by the margin is ordering by P(Yes) without its rounding near 0 and 1. With a prior
     the coarse score counts too: margin + prior * score is the log-odds of a target where the
     coarse retriever's softmax, of inverse temperature `prior`, says how likely each candidate is.
     """
     by_id = {j.image_id: j for j in judgements}
-    judged = [c for c in ranking.candidates if c.image_id in by_id]
+    failed = {j.image_id for j in judgements if j.failed}
+    judged = [c for c in ranking.candidates if c.image_id in by_id and c.image_id not in failed]
     rest = [c for c in ranking.candidates if c.image_id not in by_id]
     judged.sort(key=lambda c: (-(by_id[c.image_id].margin + prior * c.score), c.rank))
+    for candidate in ranking.candidates:  # in coarse order, so that each lands where it was
+        if candidate.image_id in failed:
+            judged.insert(candidate.rank - 1, candidate)
     nan = float("nan")
     return tuple(
         Reranked(

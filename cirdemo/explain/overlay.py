@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 
 from cirdemo.types import Heatmap
 
@@ -14,6 +14,7 @@ HEAT = "inferno"  # perceptually even, also to the colour-blind
 DIVERGING = "RdBu_r"  # red: more under the first; blue: more under the second
 OPACITY = 0.8  # of the hottest place; the picture must stay readable underneath
 GREY = 0.72  # of a picture, on average, under a scale
+GROUND = 0.3  # of a picture's saturation is kept: else its own colours read as heat
 SHOWN_FROM = 0.25  # the lowest part of `HEAT` is black and would read as shade, not as heat
 
 
@@ -35,12 +36,9 @@ def overlay(
     Returns:
         A new RGB picture.
     """
-    values = np.clip(heatmap.values, 0, 1)  # (Gh, Gw)
     picture = _resized(image, size)
-    heat = _spread(values, picture.size, _scaled(seen, image.size, picture.size))  # (H, W)
-    heat = _tone(np.clip(heat, 0, 1))
-    colours = matplotlib.colormaps[HEAT](SHOWN_FROM + (1 - SHOWN_FROM) * heat)[..., :3]  # (H, W, 3)
-    return _blend(picture, colours, OPACITY * heat)
+    box = _scaled(seen, image.size, picture.size)
+    return _blend(picture, *_heat(heatmap, picture.size, box))
 
 
 def difference(
@@ -68,16 +66,64 @@ def difference(
     Raises:
         ValueError: The grids differ.
     """
+    picture = _resized(image, size)
+    box = _scaled(seen, image.size, picture.size)
+    return _blend(picture, *_delta(a, b, picture.size, box))
+
+
+def layer(
+    frame: tuple[int, int],
+    a: Heatmap,
+    b: Heatmap | None = None,
+    side: int = 72,
+    *,
+    seen: Box | None = None,
+) -> Image.Image:
+    """What `overlay`, or with `b` `difference`, lays over a picture, alone and see-through.
+
+    A page that shows the picture already needs this alone, and a patch grid loses nothing in few
+    pixels.
+
+    Args:
+        frame: (width, height) of the picture.
+        a: A heatmap.
+        b: What it is compared with, if anything.
+        side: Pixels of the result's longer side.
+        seen: As in `overlay`.
+
+    Returns:
+        An RGBA picture.
+
+    Raises:
+        ValueError: The grids differ.
+    """
+    share = side / max(frame)
+    size = (max(1, round(frame[0] * share)), max(1, round(frame[1] * share)))
+    box = _scaled(seen, frame, size)
+    colours, opacity = _heat(a, size, box) if b is None else _delta(a, b, size, box)
+    pixels = np.dstack([colours, opacity])  # (H, W, 4)
+    return Image.fromarray(np.rint(255 * pixels).astype(np.uint8))
+
+
+def _heat(heatmap: Heatmap, size: tuple[int, int], box: Box) -> tuple[np.ndarray, np.ndarray]:
+    """Colours (H, W, 3) and opacity (H, W), both in [0, 1], of a heatmap in a box."""
+    heat = _spread(np.clip(heatmap.values, 0, 1), size, box)  # (H, W)
+    heat = _tone(np.clip(heat, 0, 1))
+    colours = matplotlib.colormaps[HEAT](SHOWN_FROM + (1 - SHOWN_FROM) * heat)[..., :3]
+    return colours, OPACITY * heat
+
+
+def _delta(
+    a: Heatmap, b: Heatmap, size: tuple[int, int], box: Box
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `_heat`, of a difference."""
     if a.values.shape != b.values.shape:
         raise ValueError(f"grids must be equal, got {a.values.shape} and {b.values.shape}")
     span = max(a.value_range[1] - a.value_range[0], b.value_range[1] - b.value_range[0])
     delta = raw_values(a) - raw_values(b)  # (Gh, Gw)
-    picture = _resized(image, size)
-    scaled = delta / span if span > 0 else delta
-    heat = _spread(scaled, picture.size, _scaled(seen, image.size, picture.size))  # (H, W)
+    heat = _spread(delta / span if span > 0 else delta, size, box)  # (H, W)
     heat = _tone(np.clip(heat, -1, 1))
-    colours = matplotlib.colormaps[DIVERGING]((heat + 1) / 2)[..., :3]  # (H, W, 3)
-    return _blend(picture, colours, OPACITY * np.abs(heat))
+    return matplotlib.colormaps[DIVERGING]((heat + 1) / 2)[..., :3], OPACITY * np.abs(heat)
 
 
 def _tone(values: np.ndarray) -> np.ndarray:
@@ -157,7 +203,7 @@ def colour_stops(*, diverging: bool = False, count: int = 17) -> list[tuple[floa
 
 
 def _resized(image: Image.Image, size: tuple[int, int] | int | None) -> Image.Image:
-    picture = image.convert("RGB")
+    picture = ImageEnhance.Color(image.convert("RGB")).enhance(GROUND)
     if isinstance(size, int):
         scale = size / max(picture.size)
         size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))

@@ -18,14 +18,23 @@ from open_clip.transformer import VisionTransformer
 from PIL import Image
 from safetensors.torch import load_file
 
+from cirdemo.hub import absent, revision
 from cirdemo.models.familiar import Familiar, token_statistics
+from cirdemo.models.preprocessing import (
+    CONFIG_FILE,
+    TARGET_RATIO,
+    Preprocessing,
+    described,
+    open_clip_preprocessing,
+    padding,
+    target_padded,
+)
+from cirdemo.models.trusted import check_file, read_settings
 from cirdemo.types import CirError, MissingCheckpoint
 
-CONFIG_FILE = "open_clip_config.json"
 WEIGHT_FILES = (
     "open_clip_model.safetensors",
     "open_clip_pytorch_model.safetensors",
-    "open_clip_pytorch_model.bin",
     "model.safetensors",
 )  # open_clip's own order of preference
 SHARDS = "open_clip_model-*-of-*.safetensors"  # ours: a plain push takes files up to 10 MB
@@ -48,6 +57,7 @@ class OpenClipEncoder:
         *,
         device: str = "cpu",
         batch_size: int = 64,
+        target_pad: bool = False,
         command: str = "python -m cirdemo train encoder",
     ) -> None:
         """Load the encoder.
@@ -56,6 +66,7 @@ class OpenClipEncoder:
             source: A local folder, or a hub name such as `ViT-B-32:openai` or `hf-hub:org/repo`.
             device: A torch device.
             batch_size: Pictures or texts per forward pass.
+            target_pad: Pad pictures to a ratio of at most 1.25 before the encoder crops them.
             command: The command that makes the folder, named when it is absent.
 
         Raises:
@@ -70,7 +81,7 @@ class OpenClipEncoder:
             model_name, tag, self.space = f"local-dir:{folder}", None, _identity(folder)
         else:
             model_name, tag = _split_hub_name(str(source))
-            self.space = str(source)
+            self.space = "@".join(filter(None, (str(source), revision(str(source)))))
         try:
             model, self.preprocess = open_model(model_name, tag, self.device)
             self.tokenizer: Any = open_clip.get_tokenizer(model_name)
@@ -82,7 +93,11 @@ class OpenClipEncoder:
         self.scale = float(model.logit_scale.detach().exp())
         self._familiar = Familiar.load(folder) if folder is not None else None
         self.dim = int(self._texts(["a"]).shape[1])
-        self.preprocessing = _describe_preprocessing(model)
+        self.preprocessing = described(_preprocess_cfg(model))
+        self.target_pad = target_pad
+        if target_pad:  # other pixels, other vectors: such galleries are not to be mixed
+            self.space += "+targetpad"
+            self.preprocessing = f"targetpad={TARGET_RATIO} {self.preprocessing}"
 
     def encode_images(self, images: Sequence[Image.Image]) -> np.ndarray:
         """Embed pictures: (N, D) float32, unit norm."""
@@ -149,6 +164,19 @@ class OpenClipEncoder:
     def seen_box(self, image: Image.Image) -> tuple[float, float, float, float]:
         """The part of a picture that reaches the model: (x0, y0, x1, y1) in its pixels."""
         width, height = image.size
+        if self.target_pad:
+            across, down = padding(image)
+            width, height = width + 2 * across, height + 2 * down
+            x0, y0, x1, y1 = self._cropped(width, height)
+            inner = (image.width, image.height) * 2
+            moved = (x0 - across, y0 - down, x1 - across, y1 - down)
+            return tuple(  # type: ignore[return-value]
+                min(max(v, 0.0), float(most)) for v, most in zip(moved, inner, strict=True)
+            )
+        return self._cropped(width, height)
+
+    def _cropped(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """The part of so many pixels that the preprocessing keeps."""
         if self._resize_mode() != "shortest":
             return (0.0, 0.0, float(width), float(height))
         side = min(width, height)
@@ -157,6 +185,8 @@ class OpenClipEncoder:
 
     def pixels(self, images: Sequence[Image.Image]) -> torch.Tensor:
         """Preprocess pictures into a batch (N, 3, H, W) on the encoder's device."""
+        if self.target_pad:
+            images = [target_padded(image) for image in images]
         return torch.stack([self.preprocess(image) for image in images]).to(self.device)
 
     def visual_transformer(self) -> VisionTransformer:
@@ -180,6 +210,17 @@ class OpenClipEncoder:
 
     def _resize_mode(self) -> str:
         return str(_preprocess_cfg(self.model).get("resize_mode", "shortest"))
+
+
+def preprocessing_of(source: str | Path, *, target_pad: bool = False) -> Preprocessing:
+    """What the encoder of a source does to pictures; loads no weights.
+
+    Raises:
+        MissingCheckpoint: Its configuration is not here and cannot be fetched.
+    """
+    folder = _as_folder(source)
+    tag = _split_hub_name(str(source))[1] if folder is None else None
+    return open_clip_preprocessing(str(source), folder, tag, target_pad=target_pad)
 
 
 def _unit(vectors: torch.Tensor) -> np.ndarray:
@@ -259,15 +300,20 @@ def _check_folder(folder: Path, command: str) -> None:
             f"No encoder in '{folder}': the folder {state}. Train one with \"{command}\", "
             "or choose another profile."
         )
+    settings = read_settings(folder / CONFIG_FILE, "encoder")
+    if "hf_model_name" in json.dumps(settings):  # open_clip would fetch what it names
+        raise MissingCheckpoint(
+            f"{CONFIG_FILE} in '{folder}' names a model elsewhere ('hf_model_name'). Use an "
+            "encoder whose weights are all in its folder."
+        )
+    for path in sorted(folder.glob("*.safetensors")):
+        check_file(path, "encoder")
 
 
 def _load_failure(source: str | Path, folder: Path | None, command: str, fault: Exception) -> str:
     reason = f"{type(fault).__name__}: {str(fault).splitlines()[0] if str(fault) else ''}"
     if folder is None:
-        return (
-            f"The encoder '{source}' could not be loaded from the hub ({reason}). Check the name "
-            "and the network connection, or choose the embedded profile."
-        )
+        return f"The encoder {str(source)!r} {absent(str(source), reason)}"
     return (
         f"The encoder in '{folder}' could not be loaded ({reason}). Train it again with "
         f'"{command}", or fetch the folder anew.'
@@ -296,16 +342,3 @@ def _identity(folder: Path) -> str:
 
 def _preprocess_cfg(model: Any) -> dict[str, Any]:
     return dict(getattr(model.visual, "preprocess_cfg", None) or {})
-
-
-def _describe_preprocessing(model: Any) -> str:
-    """What happens to the pixels, as text for a gallery's manifest."""
-    cfg = _preprocess_cfg(model)
-    size = cfg.get("size", 224)
-    sides = dict.fromkeys(size if isinstance(size, (tuple, list)) else (size,))
-    side = "x".join(str(n) for n in sides)  # 128, or 128x96
-    numbers = {key: ",".join(f"{v:.6g}" for v in cfg.get(key, ())) for key in ("mean", "std")}
-    return (
-        f"size={side} interpolation={cfg.get('interpolation')} resize={cfg.get('resize_mode')} "
-        f"mean={numbers['mean']} std={numbers['std']}"
-    )

@@ -1,6 +1,6 @@
 """One vision-language model for all roles: write, judge, reason; LoRA adapters by role.
 
-Loads any Qwen2.5-VL-architecture folder or hub name through transformers' Auto classes.
+Loads a folder or hub name of the Qwen2.5-VL, Qwen3-VL or Qwen3.5 class through transformers.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,16 @@ from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from PIL import Image
 from torch import Tensor
-from transformers import AutoModelForImageTextToText, AutoProcessor, DynamicCache
+from transformers import DynamicCache
 
 from cirdemo import prompts
+from cirdemo.hub import revision
 from cirdemo.models import rationales
+from cirdemo.models.loading import Placement, load_language_model
 from cirdemo.models.pictures import PictureTokens, as_encoded
+from cirdemo.models.qwen import merged_tokens, whole_batch
 from cirdemo.models.rationales import PROJECTION as PROJECTION
+from cirdemo.models.trusted import add_adapter, check_template, control_tokens, plain
 from cirdemo.models.verdicts import after_no, question_margins, yes_no
 from cirdemo.types import MissingCheckpoint
 
@@ -32,7 +37,14 @@ MERGED = 100_000_000  # parameters of a model small enough to keep adapted weigh
 
 
 class VisionLanguageModel:
-    """A vision-language model with its processor and adapters; safe under threads (one lock)."""
+    """A vision-language model with its processor and adapters; safe under threads (one lock).
+
+    `system` is what its turns begin with, where it was trained on such; `exact` reads a verdict
+    from the tokens "yes" and "no" alone and not from every spelling of them.
+    """
+
+    system = ""
+    exact = False
 
     def __init__(self, model: Any, processor: Any, identity: str) -> None:
         """Wrap a loaded model; use `load`."""
@@ -42,24 +54,31 @@ class VisionLanguageModel:
         self.adapters: dict[str, Path] = {}
         self.lock = threading.RLock()
         self.pictures = PictureTokens(self._see)
-        self._adapted: dict[str, list[tuple[Tensor, Tensor]]] = {}
+        template = getattr(processor, "chat_template", None) or ""
+        # Qwen3.5's template: answer without thinking aloud first
+        check_template(template if isinstance(template, str) else str(template))
+        self.control = control_tokens(processor.tokenizer)
+        self._at_once = {"enable_thinking": False} if "enable_thinking" in template else {}
+        self._adapted: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {}
+        self._worn: str | None = None  # the adapter whose sums the weights are now
+        self.small = model.num_parameters() <= MERGED
+        self._small = isinstance(model, PeftModel) and self.small
+        if self._small:  # its adapters are worn as sums and never run beside the weights
+            model.base_model.disable_adapter_layers()
 
     @classmethod
-    def load(cls, source: str, adapters: Mapping[str, str] | None = None) -> VisionLanguageModel:
+    def load(
+        cls,
+        source: str,
+        adapters: Mapping[str, str] | None = None,
+        how: Placement | None = None,
+    ) -> VisionLanguageModel:
         """A model from a local folder or a hub name, with LoRA adapters by role.
 
         Raises:
             MissingCheckpoint: The folder, the hub or an adapter cannot be reached.
         """
-        try:
-            model = AutoModelForImageTextToText.from_pretrained(source, dtype=torch.float32)
-            processor = AutoProcessor.from_pretrained(source)
-        except (OSError, ValueError) as error:
-            raise MissingCheckpoint(
-                f"The language model {source!r} cannot be loaded ({str(error).splitlines()[0]}). "
-                'Use --profile embedded, or train it with "python -m cirdemo train mllm".'
-            ) from error
-        processor.tokenizer.padding_side = "left"
+        model, processor = load_language_model(source, how or Placement())
         folders = {role: Path(path) for role, path in (adapters or {}).items()}
         if any((folder / PROJECTION).is_file() for folder in folders.values()):
             add_embedding_token(model, processor.tokenizer)
@@ -69,10 +88,7 @@ class VisionLanguageModel:
                     f"No adapter {role!r} at {folder}. Train it with "
                     f'"python -m cirdemo train {role}".'
                 )
-            if isinstance(model, PeftModel):
-                model.load_adapter(folder, adapter_name=role)
-            else:
-                model = PeftModel.from_pretrained(model, folder, adapter_name=role)
+            model = add_adapter(model, folder, role)
         identity = f"{Path(source).name}@{_digest(source, folders)}"
         wrapped = cls(model, processor, identity)
         wrapped.adapters = folders
@@ -102,20 +118,28 @@ class VisionLanguageModel:
 
     def inputs(self, turns: Sequence[Sequence[Part]]) -> dict[str, Tensor]:
         """User turns as tensors, padded on the left, ready to be answered."""
+        said = [{"role": "system", "content": [self._content(self.system)]}] if self.system else []
         conversations = [
-            [{"role": "user", "content": [_content(part) for part in turn]}] for turn in turns
+            [*said, {"role": "user", "content": [self._content(part) for part in turn]}]
+            for turn in turns
         ]
         with self.lock:  # a fast tokenizer refuses a second thread: "Already borrowed"
-            return dict(
-                self.processor.apply_chat_template(
-                    conversations,
-                    tokenize=True,
-                    add_generation_prompt=True,
-                    return_dict=True,
-                    return_tensors="pt",
-                    processor_kwargs={"padding": True},
-                )
+            found = self.processor.apply_chat_template(
+                conversations,
+                tokenize=True,
+                add_generation_prompt=True,
+                return_dict=True,
+                return_tensors="pt",
+                processor_kwargs={"padding": True},
+                **self._at_once,
             )
+        return {name: value.to(self.device) for name, value in found.items()}
+
+    def _content(self, part: Part) -> dict[str, Any]:
+        """A piece of a turn; a text cannot begin another turn or show a picture."""
+        if isinstance(part, str):
+            return {"type": "text", "text": plain(part, self.control)}
+        return {"type": "image", "image": part}
 
     def text(self, ids: Tensor | Sequence[int]) -> str:
         """Token ids as words, without the special ones."""
@@ -160,9 +184,12 @@ class VisionLanguageModel:
 
     def _see(self, images: Sequence[Image.Image]) -> Any:
         inputs = self.processor.image_processor(images, return_tensors="pt")
-        return self.core().model.get_image_features(
-            inputs["pixel_values"], inputs["image_grid_thw"], return_dict=True
-        )
+        core, grid = self.core().model, inputs["image_grid_thw"].to(self.device)
+        pixels = inputs["pixel_values"].to(self.device)
+        if whole_batch(core.visual, grid):
+            pixels = pixels.to(core.visual.dtype)
+            return SimpleNamespace(pooler_output=merged_tokens(core.visual, pixels, grid))
+        return core.get_image_features(pixels, grid, return_dict=True)
 
     def positions(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Rope positions (3, N, T) of whole turns: a picture moves them on by its side."""
@@ -191,10 +218,10 @@ class VisionLanguageModel:
         return (
             self.core()
             .model(
-                input_ids=ids,
-                position_ids=positions,
+                input_ids=ids.to(self.device),
+                position_ids=positions.to(self.device),
                 past_key_values=cache,
-                attention_mask=mask,
+                attention_mask=None if mask is None else mask.to(self.device),
                 use_cache=True,
                 **seen,
             )
@@ -242,6 +269,17 @@ class VisionLanguageModel:
         known = tokenizer.get_vocab()
         return tuple(dict.fromkeys(w for w in words if w.isalnum() and w not in known))
 
+    @property
+    def device(self) -> torch.device:
+        """Where its inputs must be."""
+        return self.core().get_input_embeddings().weight.device
+
+    @property
+    def recurrent(self) -> bool:
+        """Whether some layers keep one state in place of keys, which padding would go into."""
+        kinds = getattr(self.core().config.get_text_config(), "layer_types", None) or ()
+        return "linear_attention" in kinds
+
     def core(self) -> Any:
         """The model without its adapters' wrapping."""
         return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
@@ -253,39 +291,46 @@ class VisionLanguageModel:
             self.core().model.rope_deltas = None  # transformers keeps it between calls
             if not isinstance(self.model, PeftModel):
                 yield
+            elif self._small:
+                self._wear(adapter if adapter in self.adapters else None)
+                yield
             elif adapter is None or adapter not in self.adapters:
                 with self.model.disable_adapter():
                     yield
-            elif self.model.num_parameters() > MERGED:
+            else:
                 self.model.set_adapter(adapter)
                 yield
-            else:
-                with self._merged(adapter), self.model.disable_adapter():
-                    yield
 
-    @contextlib.contextmanager
-    def _merged(self, adapter: str) -> Iterator[None]:
-        """A small model's weights with an adapter added: fewer and larger matrix products.
+    def _wear(self, adapter: str | None) -> None:
+        """Give a small model's weights an adapter's sums: fewer and larger matrix products.
 
-        Both sets of weights are kept, so that nothing is ever added to rounded sums.
+        Both sets of weights are kept, so that nothing is ever added to rounded sums. What is worn
+        stays on until another is asked for: to change it takes longer than a short answer.
         """
+        if adapter == self._worn:
+            return
+        if self._worn is not None:
+            for weight, own, _ in self._adapted[self._worn]:
+                weight.data = own
+            self._worn = None
+        if adapter is None:
+            return
         if adapter not in self._adapted:
             layers = [
                 m for m in self.model.modules() if isinstance(m, LoraLayer) and adapter in m.lora_A
             ]
             with torch.inference_mode(False), torch.no_grad():
                 self._adapted[adapter] = [
-                    (w := layer.get_base_layer().weight, w + layer.get_delta_weight(adapter))
+                    (
+                        w := layer.get_base_layer().weight,
+                        w.data,
+                        (w + layer.get_delta_weight(adapter)).to(w.dtype),
+                    )
                     for layer in layers
                 ]
-        pairs = [(weight, weight.data, sum_) for weight, sum_ in self._adapted[adapter]]
-        try:
-            for weight, _, both in pairs:
-                weight.data = both
-            yield
-        finally:
-            for weight, own, _ in pairs:
-                weight.data = own
+        for weight, _, both in self._adapted[adapter]:
+            weight.data = both
+        self._worn = adapter
 
 
 def add_embedding_token(model: Any, tokenizer: Any) -> bool:
@@ -312,15 +357,9 @@ def add_embedding_token(model: Any, tokenizer: Any) -> bool:
     return True
 
 
-def _content(part: Part) -> dict[str, Any]:
-    if isinstance(part, str):
-        return {"type": "text", "text": part}
-    return {"type": "image", "image": part}
-
-
 def _digest(source: str, adapters: Mapping[str, Path]) -> str:
     """Hash of the weights and of the prompts: what an answer depends on."""
-    digest = hashlib.sha256(prompts.prompt_hash().encode())
+    digest = hashlib.sha256(f"{prompts.prompt_hash()}{revision(source)}".encode())
     for folder in (Path(source), *adapters.values()):
         for path in sorted(folder.glob("*.safetensors")) if folder.is_dir() else ():
             with path.open("rb") as file:

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 KEPT = 4096  # pictures; 16 KB each in the embedded model
+KEPT_BYTES = 512 << 20  # of all: a photograph can take 4 MB in a published model
 
 # of one picture: its tokens (t, D), then what deeper layers of the tower add to the first layers
 # of the language model, (t, D) each: none in Qwen2.5-VL, three in Qwen3-VL
@@ -25,29 +26,43 @@ class PictureTokens:
         """How pictures are encoded: a tower's output, with `pooler_output` a picture at a time."""
         self._encode = encode
         self._kept: OrderedDict[str, Features] = OrderedDict()
+        self._bytes = 0
+        self.encoded = 0  # pictures that went through the tower so far
 
     def get(self, images: Sequence[Image.Image]) -> list[Features]:
         """The features of each picture."""
         keys = [_key(image) for image in images]
         missing = {k: i for k, i in zip(keys, images, strict=True) if k not in self._kept}
         if missing:
+            self.encoded += len(missing)
             with torch.inference_mode():
                 out = self._encode(list(missing.values()))
             deeper = getattr(out, "deepstack_features", None) or ()
             for key, *features in zip(missing, out.pooler_output, *deeper, strict=True):
                 self._kept[key] = tuple(features)
+                self._bytes += _size(self._kept[key])
         found = [self._kept[k] for k in keys]
         for key in keys:
             self._kept.move_to_end(key)
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
+        while self._kept and (len(self._kept) > KEPT or self._bytes > KEPT_BYTES):
+            self._bytes -= _size(self._kept.popitem(last=False)[1])
         return found
+
+    def forget(self, images: Sequence[Image.Image] | None = None) -> None:
+        """Drop the features of some pictures, or of all."""
+        keys = [*self._kept] if images is None else [_key(image) for image in images]
+        for key in keys:
+            self._bytes -= _size(self._kept.pop(key, ()))
 
 
 def as_encoded(features: Sequence[Features]) -> dict[str, SimpleNamespace]:
     """Features in the form that a model's `mm_encoder_outputs` takes them in."""
     tokens, *deeper = ([*layer] for layer in zip(*features, strict=True))
     return {"image": SimpleNamespace(pooler_output=tokens, deepstack_features=deeper)}
+
+
+def _size(features: Features) -> int:
+    return sum(tensor.nbytes for tensor in features)
 
 
 def _key(image: Image.Image) -> str:

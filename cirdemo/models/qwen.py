@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
+    Qwen2_5_VisionTransformerPretrainedModel,
     apply_rotary_pos_emb,
     apply_rotary_pos_emb_vision,
 )
@@ -14,6 +15,7 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
 PATCH, MERGE, TEMPORAL = 16, 2, 2
 GRID = 8  # patches a side of a 128-pixel picture
 IMAGE_TOKENS = (GRID // MERGE) ** 2
+AT_ONCE = 16  # pictures a pass: more of them fall out of the processor's cache
 
 
 def small_config(vocab_size: int, special: dict[str, int]) -> Qwen2_5_VLConfig:
@@ -126,6 +128,25 @@ def batched_vision(
         x = x + block.mlp(block.norm2(x))
     merged = visual.merger(x.reshape(n * p, -1))
     return x, merged.view(n, -1, merged.shape[-1])
+
+
+def whole_batch(visual: nn.Module, grid: Tensor) -> bool:
+    """Whether `batched_vision` gives what a tower gives: one size, still, nothing windowed."""
+    blocks = getattr(visual, "fullatt_block_indexes", None)
+    return (
+        isinstance(visual, Qwen2_5_VisionTransformerPretrainedModel)
+        and set(blocks or ()) == set(range(len(visual.blocks)))
+        and bool((grid == grid[0]).all())
+        and int(grid[0, 0]) == 1
+    )
+
+
+def merged_tokens(visual: nn.Module, pixels: Tensor, grid: Tensor) -> list[Tensor]:
+    """The tokens (T, D) of each picture of a batch that the processor has laid out."""
+    down, across = int(grid[0, 1]), int(grid[0, 2])
+    patches = pixels.view(len(grid), down * across, -1)
+    parts = [batched_vision(visual, part, (down, across))[1] for part in patches.split(AT_ONCE)]
+    return [*torch.cat(parts)]
 
 
 def language_states(language: nn.Module, embeds: Tensor, positions: Tensor, mask: Tensor) -> Tensor:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor
 
 from cirdemo import prompts
+from cirdemo.models.trusted import load_exact, plain
 from cirdemo.types import MissingCheckpoint
 
 if TYPE_CHECKING:
@@ -105,8 +105,9 @@ def stream(
     emb, end = _stops(model)
     with model.using(adapter), torch.inference_mode():
         inputs = model.inputs([turn])
+        said = plain(said, model.control)
         told = model.processor.tokenizer(said, add_special_tokens=False)["input_ids"]
-        more = torch.tensor([told], dtype=torch.long)  # (1, S)
+        more = inputs["input_ids"].new_tensor([told])  # (1, S)
         asked = _behind(inputs, more)
         ids, positions = asked["input_ids"], model.positions(asked)
         images = [part for part in turn if not isinstance(part, str)]
@@ -123,7 +124,7 @@ def stream(
                     write = False
                     break
                 written.append(token)
-                ids = torch.cat([ids, torch.tensor([[token]])], 1)
+                ids = torch.cat([ids, ids.new_tensor([[token]])], 1)
                 state = _next(model, token, at, cache)
                 at += 1
         if write:
@@ -142,7 +143,7 @@ def certainty(
         told = model.processor.tokenizer(
             answer, add_special_tokens=False, return_offsets_mapping=True
         )
-        more = torch.tensor([told["input_ids"]], dtype=torch.long)  # (1, S)
+        more = inputs["input_ids"].new_tensor([told["input_ids"]])  # (1, S)
         asked = _behind(inputs, more)
         images = [part for part in turn if not isinstance(part, str)]
         states = model.states(asked["input_ids"], model.positions(asked), model.cache(), images)
@@ -208,7 +209,7 @@ def _projected(model: VisionLanguageModel, adapter: str, states: Tensor) -> np.n
     path = model.adapters[adapter] / PROJECTION
     if not path.is_file():
         raise MissingCheckpoint(f"Adapter {adapter!r} has no {PROJECTION}; train it again.")
-    weight = load_file(path)["weight"].float()  # (D, hidden)
+    weight = load_exact(path, adapter)["weight"].float()  # (D, hidden)
     with torch.inference_mode():
-        unit = torch.nn.functional.normalize((states @ weight.T).float(), dim=1)
+        unit = torch.nn.functional.normalize(states.float().cpu() @ weight.T, dim=1)
     return unit.numpy()

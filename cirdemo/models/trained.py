@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from cirdemo.models import encoders
 from cirdemo.models.fusion import FusionNet, Inverter, TextTower
+from cirdemo.models.trusted import LARGEST, load_exact, read_settings
 from cirdemo.types import MissingCheckpoint, SpaceMismatch
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -48,9 +49,11 @@ def read(folder: str | Path, name: str, space: str) -> tuple[dict[str, Any], dic
     if lacking:
         raise MissingCheckpoint(f"No {' and no '.join(lacking)} of {name!r} in {folder}. {way_out}")
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        weights = {k: v.float() for k, v in load_file(folder / WEIGHTS).items()}
+        config = read_settings(folder / CONFIG, name)
+        weights = {k: v.float() for k, v in load_exact(folder / WEIGHTS, name).items()}
         trained = config.pop("space")
+        if odd := [k for k, v in config.items() if not isinstance(v, int) or not 0 <= v <= LARGEST]:
+            raise ValueError(f"its entry {odd[0]!r} is {config[odd[0]]!r}")
     except Exception as fault:  # json and safetensors each have their own
         reason = f"{name!r} in {folder} cannot be read ({fault})"
         raise MissingCheckpoint(f"{reason}. {way_out}") from fault

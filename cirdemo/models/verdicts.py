@@ -17,12 +17,13 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from cirdemo.models.rationales import continuation
+from cirdemo.models.suffixes import can_run, last_states
 from cirdemo.types import CirError
 
 if TYPE_CHECKING:
     from cirdemo.models.mllm import Part, VisionLanguageModel
 
-CHUNK = 25  # candidates judged in one batch; results appear in these steps
+CHUNK = 25  # candidates judged in one batch, twice as many by a small model; results come so
 
 
 @dataclass(slots=True, eq=False)
@@ -46,16 +47,18 @@ def yes_no(
     the answer cue. Rope positions are taken from the whole turn, because a picture moves
     them on by its side and not by its number of tokens.
     """
-    yes, no = _variants(model, "yes"), _variants(model, "no")
+    yes, no = spellings(model, "yes"), spellings(model, "no")
     shared: dict[tuple[int, int], _Shared] = {}  # by candidate size: sizes differ in tokens
-    for start in range(0, len(candidates), CHUNK):
-        chunk = candidates[start : start + CHUNK]
+    step = 2 * CHUNK if model.small else CHUNK
+    for start in range(0, len(candidates), step):
+        chunk = candidates[start : start + step]
         logits: list[Tensor] = [torch.empty(0)] * len(chunk)
         with model.using(adapter), torch.inference_mode():
             for size in dict.fromkeys(image.size for image in chunk):
                 members = [i for i, image in enumerate(chunk) if image.size == size]
                 if size not in shared:
-                    shared[size] = _share(model, before, chunk[members[0]])
+                    known = next((s.cache for s in shared.values()), None)
+                    shared[size] = _share(model, before, chunk[members[0]], known)
                 rows = _suffix_logits(model, shared[size], [chunk[i] for i in members])
                 for i, row in zip(members, rows, strict=True):
                     logits[i] = row
@@ -76,8 +79,9 @@ def question_margins(
 
     What the turns have in common before their words part runs once; the rest is one batch.
     """
-    if not asked:
-        return []
+    if len(asked) != 1 and (model.recurrent or not asked):
+        alone = ([text] for text in asked)
+        return [question_margins(model, reference, a, candidate, adapter)[0] for a in alone]
     with model.using(adapter), torch.inference_mode():
         inputs = model.inputs([[reference, text, candidate] for text in asked])
         ids, positions = inputs["input_ids"], model.positions(inputs)  # (N, T), (3, N, T)
@@ -97,15 +101,17 @@ def question_margins(
         first = int(pads[0])
         begin = positions[:, :1, first : first + common]
         model.states(whole[0][None, :common], begin, cache, [reference])
-        cache.batch_repeat_interleave(n)
+        repeat(cache, n)
         rest = t - common
-        there = torch.arange(rest)[None] >= pads[:, None]  # (N, rest): the others ran already
+        there = (
+            torch.arange(rest, device=ids.device)[None] >= pads[:, None]
+        )  # (N, rest): the others ran already
         pad_id = model.processor.tokenizer.pad_token_id
         suffix = torch.where(there, ids[:, common:], pad_id)
-        mask = torch.cat([torch.ones(n, common, dtype=torch.long), there.long()], 1)
+        mask = torch.cat([ids.new_ones(n, common), there.long()], 1)
         states = model.states(suffix, positions[:, :, common:], cache, [candidate] * n, mask)
         logits = model.core().lm_head(states[:, -1]).float()  # (N, vocabulary)
-        yes, no = _variants(model, "yes"), _variants(model, "no")
+        yes, no = spellings(model, "yes"), spellings(model, "no")
         margins = logits[:, yes].logsumexp(1) - logits[:, no].logsumexp(1)
     return [float(m) for m in margins]
 
@@ -125,19 +131,29 @@ def after_no(
         cache = model.cache()
         model.states(inputs["input_ids"], positions, cache, images)
         at = int(positions.max()) + 1
-        no = _variants(model, "no", capital=True)[0]
+        no = spellings(model, "no", capital=True)[0]
         state = model.states(torch.tensor([[no]]), torch.full((3, 1, 1), at), cache)[:, -1]
         return continuation(model, cache, state, at + 1, max_new_tokens)
 
 
-def _share(model: VisionLanguageModel, before: Sequence[Part], candidate: Image.Image) -> _Shared:
-    """The key/value cache of all that stands before a candidate, and the suffix's layout."""
+def _share(
+    model: VisionLanguageModel,
+    before: Sequence[Part],
+    candidate: Image.Image,
+    known: DynamicCache | None = None,
+) -> _Shared:
+    """The key/value cache of all that stands before a candidate, and the suffix's layout.
+
+    `known` is that cache where a candidate of another size has it: photographs have many sizes.
+    """
     inputs = model.inputs([[*before, candidate]])
     ids, positions = inputs["input_ids"], model.positions(inputs)  # (1, T), (3, 1, T)
     begin = int((ids[0] == model.core().config.vision_start_token_id).nonzero()[-1])
-    references = [part for part in before if isinstance(part, Image.Image)]
-    cache = model.cache()
-    model.states(ids[:, :begin], positions[:, :, :begin], cache, references)
+    cache = known
+    if cache is None:
+        references = [part for part in before if isinstance(part, Image.Image)]
+        cache = model.cache()
+        model.states(ids[:, :begin], positions[:, :, :begin], cache, references)
     return _Shared(cache=cache, ids=ids[:, begin:], positions=positions[:, :, begin:])
 
 
@@ -145,17 +161,35 @@ def _suffix_logits(
     model: VisionLanguageModel, shared: _Shared, candidates: Sequence[Image.Image]
 ) -> Tensor:
     """Next-token logits (K, vocabulary) after each candidate."""
-    k = len(candidates)
+    k, core = len(candidates), model.core()
+    language = core.model.language_model
+    if can_run(language):
+        features = zip(*model.pictures.get(candidates), strict=True)
+        tokens, *deeper = (torch.stack(layer) for layer in features)  # (K, picture tokens, D) each
+        seen = shared.ids[0] == core.config.image_token_id  # (S,)
+        embeds = core.get_input_embeddings()(shared.ids).repeat(k, 1, 1)  # (K, S, D)
+        embeds[:, seen] = tokens.to(embeds.dtype)
+        states = last_states(language, embeds, shared.positions, shared.cache, seen, deeper)
+        return core.lm_head(states).float()
     cache = copy.deepcopy(shared.cache)  # the forward pass appends to it
-    cache.batch_repeat_interleave(k)
+    repeat(cache, k)
     ids, positions = shared.ids.repeat(k, 1), shared.positions.repeat(1, k, 1)
     states = model.states(ids, positions, cache, candidates)  # (K, S, D)
-    return model.core().lm_head(states[:, -1]).float()
+    return core.lm_head(states[:, -1]).float()
 
 
-def _variants(model: VisionLanguageModel, word: str, *, capital: bool = False) -> list[int]:
+def repeat(cache: DynamicCache, times: int) -> None:
+    """Make so many rows of a cache of one; layers of linear attention have states, not keys."""
+    rows = torch.zeros(times, dtype=torch.long)
+    for layer in cache.layers:
+        layer.reorder_cache(rows)
+
+
+def spellings(model: VisionLanguageModel, word: str, *, capital: bool = False) -> list[int]:
     """Ids of every single-token spelling of a word: "Yes", "yes", " Yes", ...; or "Yes" alone."""
     vocabulary = model.processor.tokenizer.get_vocab()
+    if model.exact and word in vocabulary:
+        return [vocabulary[word]]
     spelt = (word.capitalize(),) if capital else (word, word.capitalize())
     found = {vocabulary.get(p + w) for p in ("", "Ġ", "▁")[: 1 if capital else 3] for w in spelt}
     ids = sorted(i for i in found if i is not None)

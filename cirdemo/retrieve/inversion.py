@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ RATE = 0.6  # step of OTI's AdamW, as a share of the spread of the tower's word 
 BATCH = 100  # queries optimised or encoded together
 
 
-class _PseudoWord:
+class _PseudoWord(ABC):
     """A picture's vector to a pseudo-word, then a sentence with it through the text tower."""
 
     name = ""
@@ -29,9 +30,9 @@ class _PseudoWord:
         self._encoder = encoder
         self._tower = tower
 
+    @abstractmethod
     def words(self, pictures: Tensor) -> Tensor:
         """Pseudo-words (N, V) of picture vectors (N, D)."""
-        raise NotImplementedError
 
     def compose(self, query: Query) -> Composed:
         """The query vector."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from cirdemo.types import Composed, Query
 BATCH = 64  # queries in one pass
 
 
-class _Tuned:
+class _Tuned(ABC):
     """Batches, and vectors as records."""
 
     name = ""
@@ -23,9 +24,9 @@ class _Tuned:
     def __init__(self, encoder: Any) -> None:
         self._encoder = encoder
 
+    @abstractmethod
     def vectors(self, queries: Sequence[Query]) -> Tensor:
         """Vectors (N, D) of a batch, of any length."""
-        raise NotImplementedError
 
     def compose(self, query: Query) -> Composed:
         """The query vector."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,8 @@ from cirdemo.train.packing import Segment
 from cirdemo.train.pools import DrawnPool
 
 TARGETS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
-TRIES = 50  # queries drawn to find one of a kind; about one in nine is
+TRIES = 50  # queries drawn to find one of a kind; about one in four is
+AROUND = ("setting", "add")  # edits of the surroundings: the animals are the reference's
 PRACTISED = 1_000_000  # steps after which pictures are as hard as they get
 
 
@@ -45,8 +48,9 @@ class JudgeRecipe:
     near: int = 2  # near misses of its family among them, where there are any
     told: float = 0.9  # share of queries with the stage-1 description in the prompt
     misled: float = 0.05  # share whose description is another query's
-    impossible: float = 0.2  # share of queries that nothing satisfies
-    setting: float = 0.3  # share of fables queries that are of this kind on purpose: misjudged most
+    impossible: float = 0.25  # share of queries that nothing satisfies
+    surroundings: float = 0.45  # share of fables queries that are about them on purpose ...
+    alike: int = 2  # ... with pictures of the wanted animals elsewhere: they are misjudged most
     list_weight: float = 0.5  # softmax over a query's candidates beside the Yes/No loss
     why_weight: float = 0.5  # of naming what differs, written behind the verdict
     easy: float = 0.9  # share of random wrong pictures at the start ...
@@ -63,6 +67,8 @@ class CotRecipe:
     alpha: int = 64
     batch: int = 32
     wardrobe: float = 0.25
+    fresh: float = 0.6  # share of queries made up on the spot; they have no targets to retrieve
+    mixed: float = 0.7  # of those over fables, share about two different animals
     text_weight: float = 1.0  # lambda_txt
     info_weight: float = 0.5  # lambda_Info
     temperature: float = 0.05
@@ -107,6 +113,14 @@ def load_projection(projection: nn.Linear, folder: Path) -> None:
     projection.load_state_dict({k: v.float() for k, v in load_file(folder / PROJECTION).items()})
 
 
+def by_subject(pool: queries.Pool) -> dict[Hashable, list[int]]:
+    """Pictures of a fables pool by what their animals are and do."""
+    found: dict[Hashable, list[int]] = defaultdict(list)
+    for i, scene in enumerate(pool.contents):
+        found[scene.subject].append(i)
+    return found
+
+
 class JudgeTrainer(Checked):
     """Lists of candidates behind one shared prefix: targets, mined negatives, near misses."""
 
@@ -132,6 +146,7 @@ class JudgeTrainer(Checked):
         self.core = model.get_base_model()
         self.modules = {"model": model}
         self.forward = qwen.language_states
+        self.subjects = by_subject(pools["fables"].pool)
 
     def tree(self, world: str, number: int) -> tuple[list[Segment], list[float], list[int]]:
         """One query with its candidates, which of them are targets, and their tails' lengths."""
@@ -168,10 +183,10 @@ class JudgeTrainer(Checked):
     def _draw(self) -> tuple[str, int]:
         """A world and the number of a query in it."""
         world, number = self.stream.draw(self.recipe.wardrobe)
-        if world == "fables" and self.stream.rng.random() < self.recipe.setting:
+        if world == "fables" and self.stream.rng.random() < self.recipe.surroundings:
             asked = self.stream.pools[world].pool.asked
             for _ in range(TRIES):
-                if asked[number].edit.kind == "setting":
+                if asked[number].edit.kind in AROUND:
                     break
                 number = self.stream.number(world)
         return world, number
@@ -182,13 +197,21 @@ class JudgeTrainer(Checked):
         return impossible.sample(content, rng.choice(impossible.KINDS), rng, test=False)
 
     def _shown(self, world: str, number: int, hits: set[int]) -> list[int]:
-        """Targets, near misses, mined negatives and random pictures, shuffled."""
+        """Targets, near misses, mined negatives and random pictures, shuffled.
+
+        Where the edit is of the surroundings, also the wanted animals in others: the description
+        names them first, and a judge that goes by them alone says Yes to all.
+        """
         r, rng, drawn = self.recipe, self.stream.rng, self.stream.pools[world]
         asked = drawn.pool.asked[number]
         shown = rng.sample(sorted(hits), min(len(hits), rng.choice((1, 1, 2, 3))))
         near = [i for i in asked.near if i not in hits]
         # always there: a list without the near miss never asks about what the text spoke of
         shown += rng.sample(near, min(len(near), r.near))
+        if world == "fables" and asked.edit.kind in AROUND:
+            wanted = drawn.pool.contents[asked.reference].subject
+            alike = [i for i in self.subjects[wanted] if i not in hits and i not in shown]
+            shown += rng.sample(alike, min(len(alike), r.alike))
         mined = [int(i) for i in self.hard[world][number] if int(i) not in hits]
         first = asked.reference // queries.FAMILY_PICTURES * queries.FAMILY_PICTURES
         family = [i for i in range(first, first + queries.FAMILY_PICTURES) if i not in hits]
@@ -199,6 +222,7 @@ class JudgeTrainer(Checked):
             i = rng.randrange(len(drawn.pictures)) if easy else rng.choice(source)
             if i not in hits and i not in shown:
                 shown.append(i)
+        shown = shown[: r.candidates]
         rng.shuffle(shown)
         return shown
 
@@ -261,10 +285,12 @@ class CotTrainer(Checked):
         r, rng = self.recipe, self.stream.rng
         world = self.stream.draw(r.wardrobe)[0]
         drawn = self.stream.pools[world]
-        numbers = [self.stream.number(world) for _ in range(r.batch)]
+        made_up = 0 if self.stream.held_out else round(r.batch * r.fresh)
+        numbers = [self.stream.number(world) for _ in range(r.batch - made_up)]
+        asks = [drawn.pool.asked[number] for number in numbers]
+        asks += [self.stream.fresh(world, r.mixed) for _ in range(made_up)]
         trees = []
-        for number in numbers:
-            asked = drawn.pool.asked[number]
+        for asked in asks:
             true = reasoning.rationale(drawn.pool, asked)
             text = prompts.RATIONALE.format(
                 caption=true.caption, reasoning=true.reasoning, conclusion=true.conclusion
@@ -283,7 +309,8 @@ class CotTrainer(Checked):
         )
         text_loss, right = answer_loss(hidden, self.core.lm_head, packed)
         # before <|im_end|>: of the rationales, then of the direct answers
-        emb = hidden[[tree[branch] - 1 for branch in (1, 2) for tree in packed.ends]]
+        known = packed.ends[: len(numbers)]
+        emb = hidden[[tree[branch] - 1 for branch in (1, 2) for tree in known]]
         vectors = functional.normalize(self.projection(emb).float(), dim=1)
         rows = [rng.randrange(len(drawn.pictures)) for _ in range(r.negatives)]
         for number in numbers:

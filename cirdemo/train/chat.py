@@ -51,10 +51,6 @@ class Turns:
         """Words that are only read."""
         return Segment(list(self.words(text)), parent)
 
-    def modification(self, text: str, parent: int) -> Segment:
-        """The modification text."""
-        return self.text(prompts.MODIFICATION.format(text=text), parent)
-
     def describe(self, mode: Mode, answer: str, parent: int) -> Segment:
         """A union or intersection description."""
         return self.say(prompts.DESCRIBE[mode], answer, parent)

@@ -16,16 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from cirdemo.data.benchmark import Benchmark
+from cirdemo.describe import MLLMWriter
 from cirdemo.gallery.build import build
 from cirdemo.gallery.store import Gallery
 from cirdemo.intake import load_image
 from cirdemo.models.mllm import VisionLanguageModel
-from cirdemo.prompts import describe_prompt
-from cirdemo.types import BadInput, CirError, Encoder, ImageId, Rationale, Triplet
+from cirdemo.types import BadInput, CirError, Encoder, ImageId, Query, Rationale, Triplet
 
 HARD = 100  # coarse candidates that wrong pictures are drawn from (LamRA: the same)
 TEXT_WEIGHT = 0.75  # of a coarse query without a description: text against reference picture
@@ -208,23 +207,23 @@ def describe(
     known = _lines(folder)
     todo = [a for a in asks if a.key not in known][share[0] :: share[1]]
     folder.mkdir(parents=True, exist_ok=True)
+    writer = MLLMWriter(model)
     with (folder / f"{share[0]}.jsonl").open("a", encoding="utf-8") as file:
         for start in range(0, len(todo), batch):
             some = todo[start : start + batch]
-            turns = [
+            written = writer.write_many(
                 [
-                    picture(a.gallery, a.triplet.reference_id, pixels),
-                    describe_prompt(a.triplet.modification, "intersection"),
-                ]
-                for a in some
-            ]
-            inputs = {k: v.to(model.model.device) for k, v in model.inputs(turns).items()}
-            with model.using(None), torch.inference_mode():
-                ids = model.model.generate(**inputs, max_new_tokens=48, do_sample=False)
-            answers = ids[:, inputs["input_ids"].shape[1] :]
-            texts = model.processor.tokenizer.batch_decode(answers, skip_special_tokens=True)
-            for ask, text in zip(some, texts, strict=True):
-                file.write(json.dumps([ask.key, " ".join(text.split())]) + "\n")
+                    Query(
+                        query_id=a.key,
+                        reference=picture(a.gallery, a.triplet.reference_id, pixels),
+                        modification=a.triplet.modification,
+                    )
+                    for a in some
+                ],
+                "intersection",
+            )
+            for ask, description in zip(some, written, strict=True):
+                file.write(json.dumps([ask.key, description.text]) + "\n")
             file.flush()
             tell("describing queries", start + len(some), len(todo))
 

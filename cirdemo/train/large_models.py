@@ -26,7 +26,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from cirdemo import prompts
 from cirdemo.gallery.store import Gallery
 from cirdemo.models.mllm import PROJECTION, Part, VisionLanguageModel, add_embedding_token
-from cirdemo.models.verdicts import _variants as variants
+from cirdemo.models.verdicts import spellings
 from cirdemo.train.large_data import Ask, picture
 from cirdemo.train.packing import IGNORED
 from cirdemo.types import MissingCheckpoint
@@ -153,7 +153,7 @@ class LargeJudge(LargeAdapter):
     ) -> None:
         super().__init__(vlm, recipe, start)
         self.recipe = recipe
-        yes, no = variants(vlm, "yes"), variants(vlm, "no")
+        yes, no = spellings(vlm, "yes"), spellings(vlm, "no")
         self.verdicts, self.spellings = [*yes, *no], len(yes)
 
     def batch(self, asks: Sequence[Ask], rng: random.Random) -> dict[str, Any]:

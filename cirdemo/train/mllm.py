@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +23,8 @@ from transformers import (
     Qwen2VLVideoProcessor,
 )
 
-from cirdemo.data.drawn import queries
+from cirdemo import prompts
+from cirdemo.data.drawn import edits, edits_wardrobe, queries
 from cirdemo.models import qwen
 from cirdemo.train import vocabulary
 from cirdemo.train.batches import HELD_OUT
@@ -31,6 +33,10 @@ from cirdemo.train.packing import Segment
 from cirdemo.train.pools import DrawnPool
 
 SPECIAL = ("pad", "im_start", "im_end", "image_pad", "video_pad", "vision_start", "vision_end")
+KINDS = sorted(edits.KINDS)
+NAMED = ("species", "colour", "accessory", "comparison")  # edits of one of two animals, by name
+NAMING = 0.5  # share of them among the edits of two unlike animals: they are learnt last
+TRIES = 100  # pictures drawn to find one of two unlike animals; about one in two is
 CHECKS = 4  # batches of held-out queries
 SHARD = "9MB"  # a plain push to a Space takes files up to 10 MB
 
@@ -39,8 +45,11 @@ SHARD = "9MB"  # a plain push to a Space takes files up to 10 MB
 class MllmRecipe:
     """Settings of the language model's training; all of them our choice."""
 
-    batch: int = 32  # queries; each gives five answers
+    batch: int = 24  # references; each gives two answers, and three more an edit
+    edits: int = 2  # of each reference
     wardrobe: float = 0.25  # share of wardrobe queries
+    fresh: float = 0.9  # share of queries made up on the spot: a fixed set is learnt by heart
+    mixed: float = 0.8  # of those over fables, share about two different animals
     lr: float = 1.5e-3
 
 
@@ -127,6 +136,36 @@ class QueryStream:
             family = min(family + self.rng.randrange(1, HELD_OUT), families - 1)
         return family * queries.FAMILY_QUERIES + self.rng.randrange(queries.FAMILY_QUERIES)
 
+    def fresh(self, world: str, mixed: float = 0.0) -> queries.Asked:
+        """A query that is not in the pool: any picture that is trained on, and a new edit.
+
+        Args:
+            world: Where the picture is from.
+            mixed: fables: share of references that are drawn from those with two unlike animals;
+                which of the two an edit is about is what language models of this size get wrong.
+        """
+        contents = self.pools[world].pool.contents
+        unlike = world == "fables" and self.rng.random() < mixed
+        tries = 0
+        while True:
+            tries += 1
+            first = self.number(world) // queries.FAMILY_QUERIES * queries.FAMILY_PICTURES
+            reference = first + self.rng.randrange(queries.FAMILY_PICTURES)
+            if unlike and tries < TRIES and not edits.is_mixed(contents[reference].animals):
+                continue
+            edit = self.edit(world, reference)
+            if edit is not None:
+                return queries.Asked(reference, edit, ())
+
+    def edit(self, world: str, reference: int) -> Any:
+        """A new edit of a picture whose target may be trained on, or None."""
+        content = self.pools[world].pool.contents[reference]
+        if world == "wardrobe":
+            return edits_wardrobe.sample_edit(content, self.rng, "train")
+        unlike = edits.is_mixed(content.animals) and self.rng.random() < NAMING
+        kind = self.rng.choice(NAMED if unlike else KINDS)
+        return edits.sample_edit(content, self.rng, "train", {kind})
+
     def family(self, world: str, reference: int) -> int:
         """Row of a random picture of the reference's family."""
         first = reference // queries.FAMILY_PICTURES * queries.FAMILY_PICTURES
@@ -167,21 +206,26 @@ class MllmTrainer(Checked):
         self.forward = qwen.language_states
 
     def tree(self, world: str, number: int) -> list[Segment]:
-        """Five turns about one query as branches of one tree."""
-        pool = self.stream.pools[world].pool
-        asked, base = pool.asked[number], self.stream.base[world]
-        wanted = queries.describe(pool, asked)
+        """Turns about one reference as branches of one tree; some of the edits are made up."""
+        pool, base, r = self.stream.pools[world].pool, self.stream.base[world], self.recipe
+        asked, t = pool.asked[number], self.turns
+        made_up = 0 if self.stream.held_out else r.fresh
+        if self.stream.rng.random() < made_up:
+            asked = self.stream.fresh(world, r.mixed)
+        caption = pool.caption(asked.reference)
         other = self.stream.family(world, asked.reference)
-        t = self.turns
-        from cirdemo import prompts
-
-        return [
+        tree = [
             t.reference(base + asked.reference),
-            t.say(prompts.CAPTION, pool.caption(asked.reference), 0),
-            t.modification(asked.edit.text, 0),
-            *(t.describe(mode, text, 2) for mode, text in wanted.items()),
-            t.next_picture(base + other, pool.caption(other), 2),
+            t.say(prompts.CAPTION, caption, 0),
+            t.next_picture(base + other, pool.caption(other), 0),
         ]
+        for _ in range(r.edits if made_up else 1):
+            tree.append(t.text(prompts.asked(asked.edit.text, caption), 0))
+            asks = len(tree) - 1
+            wanted = queries.describe(pool, asked)
+            tree += [t.describe(mode, text, asks) for mode, text in wanted.items()]
+            asked = replace(asked, edit=self.stream.edit(world, asked.reference) or asked.edit)
+        return tree
 
     def step(self) -> dict[str, Tensor]:
         """One batch."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -70,23 +70,3 @@ def drawn_pool(
         lines = boxes_file.read_text().splitlines()
     pictures = np.load(pixels, mmap_mode="r")
     return DrawnPool(pool, pictures, [json.loads(line) for line in lines], queries.targets(pool))
-
-
-def part(drawn: DrawnPool, families: int, number: int) -> DrawnPool:
-    """One of the parts of so many families that a pool falls into, as a pool of its own.
-
-    Counting goes on from the first one after the last. A pool that is smaller than a part is one.
-    """
-    parts = len(drawn.pictures) // (families * queries.FAMILY_PICTURES)
-    if parts == 0:
-        return drawn
-    first = number % parts * families
-    start = first * queries.FAMILY_PICTURES
-    shown = slice(start, start + families * queries.FAMILY_PICTURES)
-    said = slice(first * queries.FAMILY_QUERIES, (first + families) * queries.FAMILY_QUERIES)
-    asked = tuple(
-        replace(a, reference=a.reference - start, near=tuple(i - start for i in a.near))
-        for a in drawn.pool.asked[said]
-    )
-    pool = queries.Pool(drawn.pool.world, drawn.pool.contents[shown], asked)
-    return DrawnPool(pool, drawn.pictures[shown], drawn.boxes[shown], queries.targets(pool))

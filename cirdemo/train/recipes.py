@@ -31,8 +31,7 @@ log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
 FAMILIES = {"fables": 8000, "wardrobe": 2000}  # of ten pictures each, at a full budget
-READ = {"fables": 2000, "wardrobe": 800}  # of them, whose tokens the language model reads
-ENCODED = 2000  # families whose vectors under the frozen encoder are kept
+READ = {"fables": 4000, "wardrobe": 1000}  # of them, whose tokens the language model reads
 FULL_BUDGET = 1200.0  # seconds from which all families are drawn; shorter runs draw a share
 FEWEST = 40  # families of each world in the shortest run
 POOL_SEED = 1
@@ -52,6 +51,7 @@ SECONDS = {
     "dpo_published": 300.0,
     "dpo": 500.0,
 }
+READERS = ("mllm", "judge", "cot")  # read pictures that the vision tower was not trained on
 SLOW = ("encoder", "vision")  # look at every picture again and again: short runs take fewer
 
 
@@ -87,15 +87,15 @@ def run(
     cache = cache or Path(os.environ.get("CIRDEMO_CACHE", Path.home() / ".cache" / "cirdemo"))
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
     share = min(1.0, budget / FULL_BUDGET)
+    families = {world: _families(name, world, share, cache) for world in FAMILIES}
+    reads = name in READERS and (name != "mllm" or start is not None)  # its tower is trained
     drawn = {
-        world: pools.drawn_pool(
-            world, _families(name, world, share, cache), POOL_SEED, cache / "pools", _drawing(world)
-        )
-        for world in FAMILIES
+        world: pools.drawn_pool(world, count, POOL_SEED, cache / "pools", _drawing(world))
+        for world, count in ({} if reads else families).items()
     }
     base = base or ROOT / "checkpoints" / "embedded"
     state = cache / "train" / f"{name}-{seed}"
-    job = Job(drawn, budget, seed, folder, base, state, start)
+    job = Job(families, drawn, budget, seed, folder, base, state, start)
     facts = RECIPES[name](job)
     if "stopped" not in facts["training"]:
         for path in state.parent.glob(f"{state.name}*.pt"):  # done: the next run starts afresh
@@ -107,7 +107,8 @@ def run(
 class Job:
     """What a recipe is to do."""
 
-    drawn: dict[str, pools.DrawnPool]
+    families: dict[str, int]  # by world, as many as the budget is worth
+    drawn: dict[str, pools.DrawnPool]  # them; none for those that only read others
     seconds: float
     seed: int
     out: Path  # folder of the checkpoint
@@ -121,12 +122,22 @@ class Job:
         return Schedule(seconds=self.seconds * share, lr=lr, **settings)
 
     def read(self) -> dict[str, pools.DrawnPool]:
-        """The pictures that a language model is trained on: it needs fewer than its tower.
+        """The pictures that a language model is trained on: fewer than its tower saw, and others.
 
-        Which ones, the seed says: it learns its pictures by heart, so that a training that goes on
-        had better read others.
+        A tower may read the pictures it was trained on better than any other; a language model, a
+        judge or a reasoner that learns from those trusts it more than it deserves. The seed says
+        which pictures, so that a training that goes on reads new ones.
         """
-        return {world: pools.part(d, READ[world], self.seed) for world, d in self.drawn.items()}
+        return {
+            world: pools.drawn_pool(
+                world,
+                min(READ[world], count),
+                POOL_SEED + 1 + self.seed,
+                self.kept("pools"),
+                _drawing(world),
+            )
+            for world, count in self.families.items()
+        }
 
     def kept(self, name: str) -> Path:
         """A folder of what is computed once and used by several recipes."""
@@ -329,7 +340,7 @@ def _encoder_at(folder: Path) -> Any:
 def gallery_vectors(encoder: Any, job: Job) -> dict[str, Tensor]:
     """The dual encoder's vectors (N, D) of the pictures that are read, unit norm, by world."""
     cache = job.kept("encoded")
-    return {world: encoded(encoder, d, ENCODED, cache).vectors for world, d in job.read().items()}
+    return {w: encoded(encoder, d, READ[w], cache).vectors for w, d in job.read().items()}
 
 
 def hard_negatives(
