@@ -1,0 +1,151 @@
+"""`bench plan`: how many machines a gallery and its visitors need, from what the benches measured.
+
+Nothing is measured here: the measured costs of one picture and one query are multiplied out, with
+the assumptions told beside. A machine is one like the benches ran on, with `MEMORY` for vectors.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cirdemo.bench.tables import number
+from cirdemo.types import BadInput
+
+PICTURES = (10**6, 10**8, 10**10)
+QUERIES = (10, 1000)  # a second
+NEEDED = ("search", "rerank", "index")
+MEMORY = 48 * 2**30  # bytes of a machine for vectors and codes
+CORES = 16  # of a machine
+BUSY = 0.6  # share of its cores that may be busy, so that nobody waits in a queue
+IVF_FROM = 3_000_000  # pictures from which a shard is divided into lists
+LISTS_READ = 1 / 16  # share of the vectors that are then scanned
+HOURS = 24  # in which the gallery is to be built
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """What one picture and one query cost, as measured on one core."""
+
+    bytes_a_vector: float
+    scan_seconds_a_vector: float
+    judge_seconds: float  # of 50 candidates, features kept
+    build_seconds: float  # of a picture, all of its parts
+
+
+def costs(folder: Path) -> Costs:
+    """The costs from `bench-NAME.json` files of `bench … --out`.
+
+    Raises:
+        BadInput: A file is missing.
+    """
+    found: dict[str, Any] = {}
+    for name in NEEDED:
+        path = folder / f"bench-{name}.json"
+        if not path.is_file():
+            raise BadInput(
+                f"{path} is missing: run python -m cirdemo bench {name} --out {folder} first."
+            )
+        found[name] = json.loads(path.read_text(encoding="utf-8"))
+    rows = [r for r in found["search"]["rows"] if r["default"] and r["kind"] != "flat"]
+    largest = max(rows, key=lambda row: row["n"])
+    parts = found["index"]["milliseconds_a_picture"]
+    wanted = ("decode", "encode", "small_copy")
+    return Costs(
+        bytes_a_vector=largest["bytes_per_vector"],
+        scan_seconds_a_vector=largest["ms"] / 1000 / largest["n"],
+        judge_seconds=found["rerank"]["seconds"]["shared_prefix"],
+        build_seconds=sum(parts[name]["median"] for name in wanted) / 1000,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Machines for one size and one load."""
+
+    pictures: int
+    queries: int  # a second
+    shards: int  # machines that hold the vectors once
+    copies: int  # of all shards, for the load
+    judges: int  # machines that judge
+    builders: int  # machines that build the gallery in `HOURS`
+    wait: float  # seconds of the scan of one query, its shards side by side, each on one core
+
+    @property
+    def machines(self) -> int:
+        """That answer queries; those that build are free afterwards."""
+        return self.shards * self.copies + self.judges
+
+
+def plan(pictures: int, queries: int, cost: Costs) -> Plan:
+    """Multiply out."""
+    shards = max(1, math.ceil(pictures * cost.bytes_a_vector / MEMORY))
+    held = pictures / shards
+    read = held * LISTS_READ if held > IVF_FROM else held
+    scan = read * cost.scan_seconds_a_vector  # core seconds of one query on each shard
+    each = CORES * BUSY
+    return Plan(
+        pictures=pictures,
+        queries=queries,
+        shards=shards,
+        copies=max(1, math.ceil(queries * scan / each)),
+        judges=max(1, math.ceil(queries * cost.judge_seconds / each)),
+        builders=max(1, math.ceil(pictures * cost.build_seconds / (HOURS * 3600 * each))),
+        wait=scan,
+    )
+
+
+def bench(folder: Path) -> dict[str, Any]:
+    """Every size under every load.
+
+    Raises:
+        BadInput: Something has not been measured.
+    """
+    cost = costs(folder)
+    plans = [plan(n, q, cost) for n in PICTURES for q in QUERIES]
+    report: dict[str, Any] = {
+        "bench": "plan",
+        "costs": {name: getattr(cost, name) for name in Costs.__slots__},
+        "rows": [
+            {name: getattr(p, name) for name in Plan.__slots__} | {"machines": p.machines}
+            for p in plans
+        ],
+    }
+    return report | {"tables": [_table(plans)], "notes": [_note(cost)]}
+
+
+def _table(plans: Sequence[Plan]) -> dict[str, Any]:
+    head = ["pictures, queries/s", "vectors", "× copies", "judges", "machines", "scan", "built by"]
+    rows = [
+        [
+            f"{p.pictures:,}, {p.queries:,}",
+            f"{p.shards:,}",
+            f"{p.copies:,}",
+            f"{p.judges:,}",
+            f"**{p.machines:,}**",
+            number(1000 * p.wait, "ms"),
+            f"{p.builders:,}",
+        ]
+        for p in plans
+    ]
+    return {"head": head, "rows": rows}
+
+
+def _note(cost: Costs) -> str:
+    scan = 1e9 * cost.scan_seconds_a_vector
+    return (
+        f"From the measured {number(cost.bytes_a_vector)} bytes and {number(scan, 'ns')} of a scan "
+        f"a vector, {number(1000 * cost.judge_seconds, 'ms')} for 50 verdicts of the embedded "
+        f"judge, {number(1000 * cost.build_seconds, 'ms')} to take in a picture. Assumed: machines "
+        f"of {CORES} such cores and {MEMORY // 2**30} GiB for vectors, {BUSY:.0%} busy; above "
+        f"{IVF_FROM:,} vectors a machine, lists of which {LISTS_READ:.0%} are read, whose recall "
+        "has to be measured on the gallery; pictures and small copies on an object store; a "
+        f"gallery built within {HOURS} hours. A judge of billions of parameters changes the "
+        "judges' column in proportion to its cost, and nothing else. Writing the descriptions and "
+        "encoding the query are not counted: the app's table says what they take, and machines for "
+        "them come on top."
+    )

@@ -1,0 +1,334 @@
+"""`bench rerank`: the judge behind one shared prefix, against the ways it is usually asked.
+
+All variants ask the same model, with the same adapter, the same tokens about the same pictures.
+Targets: ratios reached on a model of this size in a trial; see the README.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import pipeline
+from transformers.decision import DecisionConfig
+
+from cirdemo.bench.clock import Target, Times, interleaved, machine
+from cirdemo.bench.tables import number, spread
+from cirdemo.models.mllm import Part, VisionLanguageModel
+from cirdemo.models.verdicts import spellings
+
+K = 50
+CHECKED = 4  # queries whose margins and order are compared
+PICTURE = "<|vision_start|><|image_pad|><|vision_end|>"
+DECIDED = (  # a turn whose state is a text with pictures, laid out as by the chat template
+    "<|im_start|>user {% for part in state %}{% if part['type'] == 'image' %}"
+    + PICTURE
+    + "{% else %}{{ part['text'] }}{% endif %}{% endfor %}<|im_end|><|im_start|>assistant "
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """One query's question: the turn's beginning, and the candidates."""
+
+    before: tuple[Part, ...]  # the reference and all words
+    pictures: tuple[Image.Image, ...]  # (K,)
+
+
+@dataclass(slots=True, eq=False)
+class Ways:
+    """The ways one model can be asked; margins (K,) are logit(Yes) - logit(No)."""
+
+    model: VisionLanguageModel
+    adapter: str | None
+    asked: Asked
+
+    def loop(self) -> np.ndarray:
+        """A full forward pass a candidate, pictures prepared and encoded each time."""
+        found = []
+        with self._held():
+            for picture in self.asked.pictures:
+                self.model.core().model.rope_deltas = None
+                inputs = self.model.inputs([[*self.asked.before, picture]])
+                found.append(self.model.core()(**inputs).logits[0, -1].float())
+        return self._margins(torch.stack(found))
+
+    def prepared(self) -> dict[str, Tensor]:
+        """The inputs of all candidates as one padded batch."""
+        return self.model.inputs([[*self.asked.before, p] for p in self.asked.pictures])
+
+    def batch(self, inputs: dict[str, Tensor]) -> np.ndarray:
+        """One padded batch over inputs that are prepared already."""
+        with self._held():
+            self.model.core().model.rope_deltas = None
+            kind = self.model.core().dtype
+            cast = {k: v.to(kind) if v.is_floating_point() else v for k, v in inputs.items()}
+            return self._margins(self.model.core()(**cast).logits[:, -1].float())
+
+    def shared(self) -> np.ndarray:
+        """What the app does."""
+        verdicts = self.model.yes_no(self.asked.before, self.asked.pictures, adapter=self.adapter)
+        return np.array([margin for _, margin in verdicts])
+
+    def floor(self) -> Callable[[], object]:
+        """The language model alone, over the candidates' tokens and the answer cue."""
+        core = self.model.core()
+        rows = self.suffix()
+        width = core.config.get_text_config().hidden_size
+        embeds = torch.randn(len(self.asked.pictures), rows, width, dtype=core.dtype)
+        places = torch.arange(rows).expand(3, len(embeds), rows)
+
+        def run() -> object:
+            with self._held():
+                return core.model.language_model(
+                    inputs_embeds=embeds, position_ids=places, use_cache=False
+                )
+
+        return run
+
+    def pipeline(self) -> Callable[[], np.ndarray]:
+        """Transformers' own pipeline for decisions, a prompt a candidate.
+
+        Its answer is the probability among the two labels, whose log-odds are a margin.
+        """
+        processor = copy.deepcopy(self.model.processor)  # it adds tokens of its own
+        decide = pipeline(
+            "decision",
+            model=self.model.core(),
+            tokenizer=processor.tokenizer,
+            processor=processor,
+            decision_config=DecisionConfig(chat_template=DECIDED),
+        )
+        names = [f"[picture {n}]" for n in range(len(self.asked.before) + 1)]
+        named = list(zip(names, self.asked.before, strict=False))  # the last name is a candidate's
+        told = [n if isinstance(p, Image.Image) else p for n, p in named]
+        shown = {n: p for n, p in named if isinstance(p, Image.Image)}
+        request = {"state": "".join([*told, names[-1]]), "questions": {"a": {"type": "noul"}}}
+
+        def run() -> np.ndarray:
+            found = []
+            with self._held():
+                for picture in self.asked.pictures:
+                    self.model.core().model.rope_deltas = None
+                    answer = decide({**request, "assets": {**shown, names[-1]: picture}})
+                    chance = min(max(answer["a"]["noul"], 1e-12), 1 - 1e-12)
+                    found.append(np.log(chance / (1 - chance)))
+            return np.array(found)
+
+        return run
+
+    def forget(self, pictures: Sequence[Image.Image] | None = None) -> None:
+        """Drop kept features: of some pictures, or of all."""
+        self.model.pictures.forget(pictures)
+
+    def suffix(self) -> int:
+        """Tokens of a candidate and the answer cue."""
+        ids = self.model.inputs([[*self.asked.before, self.asked.pictures[0]]])["input_ids"][0]
+        start = self.model.core().config.vision_start_token_id
+        return len(ids) - int((ids == start).nonzero()[-1])
+
+    def length(self) -> int:
+        """Tokens of a whole turn."""
+        turn = [[*self.asked.before, self.asked.pictures[0]]]
+        return int(self.model.inputs(turn)["input_ids"].shape[1])
+
+    def halved(self) -> Ways:
+        """The same model with the adapter added in, in bf16."""
+        with self.model.using(self.adapter):
+            copied = copy.deepcopy(self.model.model)
+        half = VisionLanguageModel(copied.bfloat16(), self.model.processor, self.model.identity)
+        return Ways(half, None, self.asked)
+
+    def _held(self) -> Any:
+        return _Held(self.model, self.adapter)
+
+    def _margins(self, logits: Tensor) -> np.ndarray:
+        """(K, vocabulary) to (K,)."""
+        yes, no = spellings(self.model, "yes"), spellings(self.model, "no")
+        return (logits[:, yes].logsumexp(1) - logits[:, no].logsumexp(1)).numpy()
+
+
+class _Held:
+    """The model under its adapter, without gradients."""
+
+    def __init__(self, model: VisionLanguageModel, adapter: str | None) -> None:
+        self._using, self._mode = model.using(adapter), torch.inference_mode()
+
+    def __enter__(self) -> None:
+        self._using.__enter__()
+        self._mode.__enter__()
+
+    def __exit__(self, *fault: Any) -> None:
+        self._mode.__exit__(*fault)
+        self._using.__exit__(*fault)
+
+
+def bench(
+    model: VisionLanguageModel,
+    adapter: str | None,
+    asked: Sequence[Asked],
+    *,
+    rounds: int = 5,
+    tell: Callable[[int, int], None] = lambda done, of: None,
+) -> dict[str, Any]:
+    """Every way in turn, on one thread.
+
+    Args:
+        model: The language model.
+        adapter: Its adapter for judging.
+        asked: Queries with as many candidates each; the first is timed, all are compared.
+        rounds: How often each variant is timed.
+        tell: Called with (rounds done, rounds in all).
+
+    Returns:
+        Medians, ratios, targets, and how far the margins are from the loop's.
+    """
+    ways = Ways(model, adapter, asked[0])
+    half = ways.halved()
+    full, small = ways.prepared(), half.prepared()
+    reference = [p for p in asked[0].before if isinstance(p, Image.Image)]
+    variants: dict[str, Callable[[], object]] = {
+        "decision_pipeline": ways.pipeline(),
+        "loop": ways.loop,
+        "plain_batch": lambda: ways.batch(full),
+        "shared_prefix": ways.shared,
+        "plain_batch_from_pictures": lambda: ways.batch(ways.prepared()),
+        "uncached": ways.shared,
+        "floor": ways.floor(),
+        "plain_batch_bf16": lambda: half.batch(small),
+        "shared_prefix_bf16": half.shared,
+        "floor_bf16": half.floor(),
+    }
+    ways.shared()  # what is cached of the candidates is there before the first round
+    half.shared()
+    before = {
+        "shared_prefix": lambda: ways.forget(reference),
+        "uncached": ways.forget,
+        "shared_prefix_bf16": lambda: half.forget(reference),
+    }
+    times = interleaved(variants, rounds, before=before, tell=tell)
+    exact = _compared(model, adapter, asked)
+    report = {
+        "bench": "rerank",
+        "k": len(asked[0].pictures),
+        "prefix_tokens": ways.length() - ways.suffix(),
+        "suffix_tokens": ways.suffix(),
+        "rounds": rounds,
+        "machine": machine(torch.get_num_threads()),
+        "seconds": {name: t.median for name, t in times.items()},
+        "ratios": {
+            name: times[name].over(times["shared_prefix"]).value
+            for name in ("decision_pipeline", "loop", "plain_batch", "uncached")
+        }
+        | {"floor": times["shared_prefix"].over(times["floor"]).value},
+        "spread": {name: t.told() for name, t in times.items()},
+        **exact,
+        "bf16": _bf16(ways, half, times),
+        "encoded_again": _encoded_again(ways),
+        "targets": [t.told() for t in targets(times, exact)],
+    }
+    return report | {"tables": [_table(report)], "notes": [_note(report)]}
+
+
+def _table(report: dict[str, Any]) -> dict[str, Any]:
+    """Every way of asking, with its time and how many times the app's that is."""
+    seconds = report["spread"]
+    named = (
+        ("decision_pipeline", '`transformers.pipeline("decision")`, a pass a candidate'),
+        ("loop", "a loop of full forward passes"),
+        ("plain_batch_from_pictures", "one padded batch, from pictures"),
+        ("plain_batch", "one padded batch, pictures prepared"),
+        ("uncached", "**shared prefix**, candidates seen for the first time"),
+        ("shared_prefix", "**shared prefix**, candidates seen before: what the app does"),
+        ("floor", "floor: language model over the candidates' tokens alone"),
+        ("plain_batch_bf16", "bf16: one padded batch"),
+        ("shared_prefix_bf16", "bf16: **shared prefix**"),
+        ("floor_bf16", "bf16: floor"),
+    )
+    mine = seconds["shared_prefix"]["median"]
+    rows = [
+        [text, spread(seconds[key], "ms", 1000), number(seconds[key]["median"] / mine, "×")]
+        for key, text in named
+    ]
+    return {"head": [f"{report['k']} candidates", "processor time", ""], "rows": rows}
+
+
+def _note(report: dict[str, Any]) -> str:
+    half = report["bf16"]
+    return (
+        f"Prompt: {report['prefix_tokens']} tokens before the candidate, "
+        f"{report['suffix_tokens']} of it and the answer cue. "
+        f"Same order as the loop on {report['compared_queries']} queries: "
+        f"{'yes' if report['same_order'] else 'no'}. A second text about the same pictures encodes "
+        f"{report['encoded_again']} of them. bf16 moves P(Yes) by up to "
+        f"{half['max_probability_difference']:.3f} and keeps {half['same_of_first_10']} of the "
+        f"first 10; the app stays with float32. Medians of {report['rounds']} rounds (least–most)."
+    )
+
+
+def targets(times: dict[str, Times], exact: dict[str, Any]) -> Iterator[Target]:
+    """What the ratios are held against."""
+    t = times
+    mine = t["shared_prefix"]
+    yield Target.of("decision pipeline / shared prefix", t["decision_pipeline"].over(mine), 10)
+    ceiling = t["plain_batch"].median / t["floor"].median
+    gain = t["plain_batch"].over(mine)
+    name = f"plain batch / shared prefix (80 % of the ceiling {ceiling:.1f})"
+    yield Target.of(name, gain, 0.8 * ceiling)
+    floor = mine.over(t["floor"])
+    yield Target.of("shared prefix / floor", floor, 1.25, at_least=False)
+    half = t["shared_prefix_bf16"].over(t["floor_bf16"])
+    yield Target.of("shared prefix / floor, both bf16", half, 1.35, at_least=False)
+    fresh = t["plain_batch_from_pictures"].over(t["uncached"])
+    yield Target.of("plain batch / shared prefix, both from unseen pictures", fresh, 3.3)
+    yield Target(
+        "greatest difference of a logit from the loop's",
+        exact["max_abs_diff"],
+        1e-4,
+        at_least=False,
+        unit="",
+    )
+
+
+def _compared(
+    model: VisionLanguageModel, adapter: str | None, asked: Sequence[Asked]
+) -> dict[str, Any]:
+    """How far the app's margins are from the loop's, and whether the order is the same."""
+    apart, same = [], []
+    for one in asked[:CHECKED]:
+        ways = Ways(model, adapter, one)
+        plain, mine = ways.loop(), ways.shared()
+        apart.append(float(np.abs(plain - mine).max()))
+        same.append(
+            bool((np.argsort(-plain, kind="stable") == np.argsort(-mine, kind="stable")).all())
+        )
+    return {"max_abs_diff": max(apart), "same_order": all(same), "compared_queries": len(same)}
+
+
+def _bf16(ways: Ways, half: Ways, times: dict[str, Times]) -> dict[str, Any]:
+    """What bf16 saves of the time and changes of the answers."""
+    whole, rough = ways.shared(), half.shared()
+    chance = [1 / (1 + np.exp(-m)) for m in (whole, rough)]
+    best = [set(np.argsort(-m, kind="stable")[:10].tolist()) for m in (whole, rough)]
+    return {
+        "faster": times["shared_prefix"].over(times["shared_prefix_bf16"]).told(),
+        "max_margin_difference": float(np.abs(whole - rough).max()),
+        "max_probability_difference": float(np.abs(chance[0] - chance[1]).max()),
+        "same_of_first_10": len(best[0] & best[1]),
+    }
+
+
+def _encoded_again(ways: Ways) -> int:
+    """Pictures that a second text about the same pictures encodes: counted, not timed."""
+    ways.shared()
+    said = [p if isinstance(p, Image.Image) else f"{p} Look again." for p in ways.asked.before]
+    counted = ways.model.pictures.encoded
+    other = Asked(tuple(said), ways.asked.pictures)
+    Ways(ways.model, ways.adapter, other).shared()
+    return ways.model.pictures.encoded - counted
