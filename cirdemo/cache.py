@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
@@ -32,6 +32,14 @@ class Memory(Generic[V]):
             if key in self._kept:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
+
+    def made(self, key: Hashable, make: Callable[[], V]) -> V:
+        """The answer of a key, made where there is none; two threads at once may both make it."""
+        found = self.get(key)
+        if found is None:
+            found = make()
+            self.put(key, found)
+        return found
 
     def put(self, key: Hashable, value: V) -> None:
         """Keep an answer."""

@@ -7,7 +7,7 @@ may choose its lists: "rrf:text+image".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -63,6 +63,7 @@ def rank(
     *,
     exclude: ImageId | None = None,
     query_id: str = "",
+    where: str = "",
 ) -> Ranking:
     """A method's best k pictures by (-score, image_id), the excluded one left out.
 
@@ -74,12 +75,17 @@ def rank(
         k: How many.
         exclude: The reference, if it is one of the gallery's.
         query_id: For the ranking.
+        where: A filter of the gallery's index; see `Gallery.search`.
 
     Raises:
+        BadInput: There is a filter, and the method or the index knows none.
         SpaceMismatch: A vector is of another space than the gallery.
     """
     if fusion_of(parts, method) is None:  # an index need not look at every picture
-        return shelf.search(composed[method], k, exclude=exclude, query_id=query_id, method=method)
+        options: dict[str, Any] = {"exclude": exclude, "query_id": query_id, "where": where}
+        return shelf.search(composed[method], k, method=method, **options)
+    if where:
+        raise BadInput(f"{method!r} scores every picture, so there is no filter. Leave one out.")
     left = np.array([i != exclude for i in shelf.ids])  # (N,)
     scores = np.full(len(shelf.ids), -np.inf)  # (N,)
     scores[left] = _scores(parts, shelf, method, composed, left)

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cirdemo.engine import Engine
 from cirdemo.gallery.own import Home, Own
+from cirdemo.hub import why_not
 from cirdemo.parts import Part, Parts
+from cirdemo.profiles import (
+    ADAPTERS,
+    ON_ENCODER,
+    PROFILES,
+    ModelSettings,
+    Role,
+    chosen,
+    convert,
+)
 from cirdemo.registry import Registry, load, unknown
 from cirdemo.shelves import Shelves
 from cirdemo.types import (
@@ -26,6 +37,7 @@ from cirdemo.types import (
     Fusion,
     MissingCheckpoint,
     Reranker,
+    SpaceMismatch,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +45,7 @@ if TYPE_CHECKING:
 
     from cirdemo.gallery.store import Gallery
     from cirdemo.models.mllm import VisionLanguageModel
+    from cirdemo.models.preprocessing import Preprocessing
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +75,14 @@ MODES = ("union", "enhanced", "intersection")  # methods that write a descriptio
 FUSIONS = ("product", "rrf")  # methods that make one list of others
 COT = ("cot", "cot_direct")  # methods of the adapter `cot`
 DPO = ("dpo_published", "dpo")  # methods of a tuned text tower
-ON_ENCODER = ("inversion", "qformer", *DPO)  # methods with weights of their name, on the encoder
+NO_STATES = (
+    "A server gives texts and probabilities, but no hidden states, and the vector of CIR-CoT is "
+    "one. Use a profile whose language model runs here."
+)
+NO_SERVER = (
+    "Profile 'remote' needs a server: name it with --with remote=http://127.0.0.1:8000/v1 or "
+    "CIRDEMO_REMOTE. Profile 'embedded' works without one."
+)
 DATASETS = Registry(
     "dataset",
     {
@@ -72,49 +92,15 @@ DATASETS = Registry(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
-    """Which models play which part; a source is a folder under checkpoints/ or a hub name."""
-
-    purpose: str
-    encoder: str
-    mllm: str
-    adapters: Mapping[str, str] = field(default_factory=dict)  # LoRA: judge, cot
-    tuned: Mapping[str, str] = field(default_factory=dict)  # of ON_ENCODER, for this encoder alone
-    shipped: bool = False  # the sources are this project's own, under checkpoints/
-
-
-PROFILES: dict[str, Profile] = {
-    "embedded": Profile(
-        purpose="any machine, no network, 2 CPU cores",
-        encoder="embedded/encoder",
-        mllm="embedded/mllm",
-        adapters={"judge": "embedded/judge", "cot": "embedded/cot"},
-        tuned={name: f"embedded/{name}" for name in ON_ENCODER},
-        shipped=True,
-    ),
-    "photo": Profile(
-        purpose="real photographs on a laptop or a free Space",
-        encoder="hf-hub:timm/MobileCLIP2-S2-OpenCLIP",
-        mllm="Qwen/Qwen3-VL-2B-Instruct",
-    ),
-    "paper": Profile(
-        purpose="published settings on a GPU",
-        encoder="hf-hub:laion/CLIP-ViT-L-14-laion2B-s32B-b82K",
-        mllm="Qwen/Qwen2.5-VL-7B-Instruct",
-    ),
-}
-
-
 def _cache_home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cirdemo"
 
 
-PATHS = ("assets", "checkpoints", "cache", "galleries")  # settings that are folders
+PATHS = ("assets", "checkpoints", "cache", "galleries", "data")  # settings that are folders
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(ModelSettings):
     """Where things are and what to use; every field is also a variable CIRDEMO_<FIELD>."""
 
     profile: str = "embedded"  # a name of PROFILES
@@ -122,18 +108,20 @@ class Settings:
     checkpoints: Path = ROOT / "checkpoints"  # <profile>/<part>/ with weights
     cache: Path = field(default_factory=_cache_home)  # vectors that had to be built here
     galleries: Path | None = None  # the user's own galleries; None: cache / "own-galleries"
-    device: str = "cpu"  # a torch device
+    data: Path | None = None  # published annotations of benchmarks; None: where people keep them
     judge_prior: float | None = None  # share of targets among judged candidates, if known
     public: bool = field(default_factory=lambda: "SPACE_ID" in os.environ)  # strangers may visit
+    hosts: tuple[str, ...] = ()  # more names that the app answers to; CIRDEMO_HOSTS=a.org,*.b.org
     threads: int = 1  # of one operation; the command line, alone on a machine, takes every core
 
     def __post_init__(self) -> None:
         """Reject what cannot be.
 
         Raises:
-            UnknownName: The profile is not among PROFILES.
-            BadInput: The prior is no share.
+            UnknownName: The profile is not among PROFILES, or another value not among its own.
+            BadInput: The prior is no share, or another number cannot be.
         """
+        self.check()
         if self.profile not in PROFILES:
             raise unknown("profile", self.profile, PROFILES)
         if self.judge_prior is not None and not 0 < self.judge_prior < 1:
@@ -147,9 +135,11 @@ class Settings:
             CirError: A variable does not hold what it should.
         """
         found: dict[str, Any] = {}
-        for name in cls.__slots__:
+        for name in (f.name for f in fields(cls)):
             if text := os.environ.get(f"CIRDEMO_{name.upper()}"):
-                found[name] = Path(text) if name in PATHS else text
+                found[name] = Path(text) if name in PATHS else convert(name, text)
+        if "hosts" in found:
+            found["hosts"] = tuple(n.strip() for n in str(found["hosts"]).split(",") if n.strip())
         if "threads" in found:
             if not str(found["threads"]).isdigit() or int(found["threads"]) < 1:
                 raise CirError(f"CIRDEMO_THREADS must be 1 or more, got {found['threads']!r}.")
@@ -189,6 +179,20 @@ def build_engine(settings: Settings) -> Engine:
     return Engine(_Builder(settings).parts())
 
 
+def preprocessing(settings: Settings) -> Preprocessing:
+    """What the profile's encoder does to pictures, from its configuration; loads no weights.
+
+    Raises:
+        MissingCheckpoint: The configuration is not here and cannot be fetched.
+    """
+    return _Builder(settings).preprocessing()
+
+
+def make_encoder(settings: Settings) -> Encoder:
+    """The encoder alone, in another process; one thread, as many such processes run at once."""
+    return build_engine(replace(settings, threads=1)).parts.encoder.get()
+
+
 def _fusion(name: str, *members: tuple[str, ...]) -> Fusion:
     """A fusion, of the members it is given or its own."""
     fusion: Fusion = METHODS.load(name)(*members)
@@ -213,10 +217,12 @@ class _Builder:
         own = Own(self.settings.galleries or self.settings.cache / "own-galleries")
         return Parts(
             encoder=self.encoder,
+            make_encoder=functools.partial(make_encoder, self.settings),
             composers={n: self._composer(n) for n in METHODS if n not in FUSIONS},
             fusions={n: functools.partial(_fusion, n) for n in FUSIONS},
             galleries=Shelves(shipped, own, self._own_gallery),
             own=own,
+            manifests=self.settings.assets / "fetch",
             datasets=datasets,
             judge=Part(
                 self._judge,
@@ -229,61 +235,139 @@ class _Builder:
             about={
                 "profile": self.settings.profile,
                 "purpose": self.profile.purpose,
-                "judge": self._source("judge") if "judge" in self.profile.adapters else "",
+                "data": str(self.settings.data or ""),
+                "judge": self._source("judge") if self._tuned("judge") else "",
             },
         )
 
     # --- sources ---------------------------------------------------------------------------
 
     def _source(self, role: str) -> str:
-        """The folder or hub name of a role."""
-        name = {"encoder": self.profile.encoder, "mllm": self.profile.mllm}
-        name |= {**self.profile.adapters, **self.profile.tuned}
-        folder = self.settings.checkpoints / name[role]
-        return str(folder) if self.profile.shipped or folder.is_dir() else name[role]
+        """The folder or hub name of a role; "" where the profile has none."""
+        if role in ("encoder", "mllm", "reranker"):
+            name = chosen(self.profile, self.settings, cast(Role, role))
+            folder = self.settings.checkpoints / name
+            here = bool(name) and (folder.is_dir() or self._ships(role))
+            return str(folder) if here else name
+        return str(
+            self.settings.checkpoints / {**self.profile.adapters, **self.profile.tuned}[role]
+        )
+
+    def _ships(self, role: str) -> bool:
+        """Whether the weights of a role are this project's own."""
+        return self.profile.shipped and not getattr(self.settings, role, "")
 
     def _missing(self, role: str) -> str | None:
-        """Why the weights of a role cannot be used, or None."""
-        if role == "cot" and role not in self.profile.adapters:
-            return f"Profile {self.settings.profile!r} has no adapter 'cot'; use 'embedded'."
-        if role in ON_ENCODER and role not in self.profile.tuned:
-            return f"Profile {self.settings.profile!r} has no weights {role!r}; use 'embedded'."
-        if role == "judge" and role not in self.profile.adapters:
-            return None  # the model judges as it is, untuned
-        if not self.profile.shipped or Path(self._source(role)).is_dir():
+        """Why the weights of a role cannot be used, or None; loads and fetches nothing."""
+        profile = self.settings.profile
+        if self.settings.remote and role in ADAPTERS:
+            return NO_STATES if role == "cot" else None
+        if role == "mllm" and (profile == "remote" or self.settings.remote):
+            return None if self.settings.remote else NO_SERVER
+        if role in ("encoder", "mllm", "reranker") and not self._ships(role):
+            return why_not(self._source(role))
+        if role == "judge" and not self._tuned("judge") and not self.profile.shipped:
+            return why_not(self._source("reranker")) if self._source("reranker") else None
+        known = role in {"encoder", "mllm", *self.profile.adapters, *self.profile.tuned}
+        if not known:
+            return f"Profile {profile!r} has no weights {role!r}; use 'embedded'."
+        if Path(self._source(role)).is_dir():
             return None
-        return (
-            f"No checkpoint {role!r} at {self._source(role)}. Train it with "
-            f'"python -m cirdemo train {role}", or pick another method or profile.'
-        )
+        if self.profile.shipped:
+            return (
+                f"No checkpoint {role!r} at {self._source(role)}. Train it with "
+                f'"python -m cirdemo train {role}", or pick another method or profile.'
+            )
+        if role in ADAPTERS:
+            made = (
+                f'"python -m cirdemo train {role} --profile {profile} --data DIR --out '
+                f'{self._source(role)}" trains one; '
+            )
+        else:
+            made = ""
+        return f"Profile {profile!r} has no weights {role!r} yet: {made}'embedded' has them."
 
     def _require(self, role: str) -> str:
         if (reason := self._missing(role)) is not None:
             raise MissingCheckpoint(reason)
         return self._source(role)
 
+    def _tuned(self, role: str) -> bool:
+        """Whether an adapter is there: shipped, or trained for this profile."""
+        if self.settings.remote or role not in self.profile.adapters or self.settings.mllm:
+            return False
+        return Path(self._source(role)).is_dir()
+
     # --- models ----------------------------------------------------------------------------
 
     def _encoder(self) -> Encoder:
         source = self._require("encoder")
-        encoder: Encoder = load("cirdemo.models.encoders:OpenClipEncoder")(
-            source, device=self.settings.device
+        encoder: Encoder
+        if not self._ships("encoder") and load("cirdemo.models.blip2:is_blip2")(source):
+            encoder = load("cirdemo.models.blip2:Blip2Encoder")(source, device=self.settings.device)
+            return encoder
+        encoder = load("cirdemo.models.encoders:OpenClipEncoder")(
+            source, device=self.settings.device, target_pad=self.settings.preprocess == "targetpad"
         )
         return encoder
 
+    def preprocessing(self) -> Preprocessing:
+        source = self._source("encoder")
+        found: Preprocessing
+        if not self._ships("encoder") and load("cirdemo.models.blip2:is_blip2")(source):
+            found = load("cirdemo.models.blip2:preprocessing_of")(source)
+            return found
+        found = load("cirdemo.models.encoders:preprocessing_of")(
+            source, target_pad=self.settings.preprocess == "targetpad"
+        )
+        return found
+
     def _mllm(self) -> VisionLanguageModel:
         source = self._require("mllm")
-        adapters = {r: self._source(r) for r in self.profile.adapters if not self._missing(r)}
+        if self.settings.remote:
+            remote: VisionLanguageModel = load("cirdemo.models.remote:RemoteModel")(self.settings)
+            return remote
+        adapters = {r: self._source(r) for r in self.profile.adapters if self._tuned(r)}
         model: VisionLanguageModel = load("cirdemo.models.mllm:VisionLanguageModel").load(
-            source, adapters
+            source, adapters, self._placement("mllm")
         )
         return model
 
+    def _placement(self, role: str) -> Any:
+        """Where a language model runs; the shipped ones are small and read one size of picture."""
+        settings = self.settings
+        own = self._ships(role)
+        return load("cirdemo.models.loading:Placement")(
+            device=settings.device,
+            dtype="float32" if own and settings.dtype == "auto" else settings.dtype,
+            device_map=settings.device_map,
+            attention=settings.attention,
+            quantisation=settings.quantisation,
+            pixels=0 if own else settings.pixels,
+        )
+
     def _judge(self) -> Reranker:
-        tuned = "judge" in self.profile.adapters
+        """The server's, the adapter's, the reranking model's, or the language model as it is."""
+        if (reason := self._missing("judge")) is not None:
+            raise MissingCheckpoint(reason)
+        judge: Reranker
+        if self.settings.remote:
+            judge = load("cirdemo.rerank:RemoteJudge")(
+                self.mllm.get(), prior=self.settings.judge_prior
+            )
+            return judge
+        given = self.settings.reranker not in ("", "none")
+        if self._source("reranker") and (given or not self._tuned("judge")):
+            model = load("cirdemo.models.mllm:VisionLanguageModel").load(
+                self._require("reranker"), {}, self._placement("reranker")
+            )
+            judge = load("cirdemo.rerank:RerankerJudge")(model, prior=self.settings.judge_prior)
+            return judge
+        tuned = self._tuned("judge")
         folder = Path(self._source("judge")) if tuned else Path()
-        judge: Reranker = load("cirdemo.rerank:YesNoJudge")(
+        judge = load("cirdemo.rerank:YesNoJudge")(
             self.mllm.get(),
+            adapter="judge" if tuned else None,
             calibration=load("cirdemo.rerank:Calibration").load(folder) if tuned else None,
             prior=self.settings.judge_prior,
         )
@@ -297,7 +381,7 @@ class _Builder:
                 writer = load("cirdemo.describe:MLLMWriter")(self.mllm.get())
                 composer: Composer = kind(name, writer, encoder)
             elif name in COT:
-                self._require("cot")
+                self._check_space(self._require("cot"), encoder.space)
                 reasoner = load("cirdemo.reason:Reasoner")(self.mllm.get())
                 composer = kind(reasoner, space=encoder.space)
             elif name in (*ON_ENCODER, "oti"):
@@ -312,6 +396,17 @@ class _Builder:
         roles |= {n: ("encoder", n) for n in ON_ENCODER}
         needs = roles.get(name, ("encoder",))
         return Part(make, lambda: next(filter(None, map(self._missing, needs)), None))
+
+    def _check_space(self, folder: str, space: str) -> None:
+        """Refuse an adapter `cot` whose vectors were trained for another encoder."""
+        meta = Path(folder) / "meta.json"
+        facts = json.loads(meta.read_text(encoding="utf-8")) if meta.is_file() else {}
+        trained = facts.get("encoder")
+        if isinstance(trained, str) and trained != space:
+            raise SpaceMismatch(
+                f"The adapter 'cot' at {folder} was trained for the space {trained!r}, the encoder "
+                f"is of {space!r}. Use that encoder, or train the adapter again."
+            )
 
     def _on_encoder(self, name: str, encoder: Any) -> Composer:
         """A method that opens the encoder up, with its own weights where it has some."""

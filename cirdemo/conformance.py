@@ -1,4 +1,4 @@
-"""`check`: does a method keep a composer's contract; `doctor`: what can run here, or why not."""
+"""`check`: does a method, or an encoder's preprocessing, keep its word; `doctor`: what can run."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cirdemo import coarse
+from cirdemo.fitness import fitness, memory
+from cirdemo.intake import SUFFIXES, load_image
 from cirdemo.retrieve import compose_many
-from cirdemo.types import CirError, Composed, Query, Ranking
+from cirdemo.types import BadInput, CirError, Composed, Query, Ranking
 
 if TYPE_CHECKING:
     from cirdemo.config import Settings
     from cirdemo.engine import Engine
+    from cirdemo.models.preprocessing import Preprocessing
 
 LENGTH = 50  # pictures of a list that are looked at
 QUERIES = 3  # composed twice each, one by one and in a batch: seconds, not minutes
@@ -107,6 +110,71 @@ def check(engine: Engine, method: str, *, gallery: str = "fables") -> dict[str, 
     return _verdict(method, lines)
 
 
+def check_tensors(
+    preprocessing: Preprocessing,
+    tensors: np.ndarray,
+    folder: Path,
+    names: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Hold the tensors that an encoder's preprocessing makes of pictures against given ones.
+
+    Args:
+        preprocessing: Of the encoder.
+        tensors: (N, 3, H, W) what somebody else's code made of the pictures.
+        folder: With the pictures; each is opened as everywhere here, upright and RGB.
+        names: Of the pictures, with or without their suffix, in the tensors' order; all pictures
+            of the folder, by name, unless given.
+
+    Returns:
+        {"encoder", "preprocessing", "verdict": "passed" | "failed", "checks": [{"name",
+        "verdict", "detail", "equal", "most"}]}; `equal` is the share of values that are equal to
+        the bit, `most` the greatest difference.
+
+    Raises:
+        BadInput: Pictures and tensors do not fit each other, or a picture cannot be read.
+    """
+    files = _picture_files(folder, names)
+    if len(files) != len(tensors):
+        raise BadInput(
+            f"There are {len(tensors)} tensors and {len(files)} pictures in '{folder}'. Give a "
+            "folder with these pictures alone, or put their names, in order, into the .npz file "
+            "as the array 'names'."
+        )
+    lines = []
+    for file, wanted in zip(files, tensors, strict=True):
+        made = preprocessing.pixels([load_image(file)])[0]  # (3, H, W)
+        if made.shape != wanted.shape:
+            detail = f"the shape is {made.shape}, the tensor's {wanted.shape}"
+            lines.append(_line(file.name, False, detail) | {"equal": 0.0, "most": None})
+            continue
+        equal = float((made == wanted).mean())
+        most = float(np.abs(made.astype(np.float64) - wanted).max())
+        detail = f"equal to the bit: {made.size} values"
+        if equal < 1:
+            detail = f"{100 * (1 - equal):.2f} % of the values differ, by up to {most:.3g}"
+        lines.append(_line(file.name, equal == 1, detail) | {"equal": equal, "most": most})
+    failed = any(line["verdict"] == "failed" for line in lines)
+    return {
+        "encoder": preprocessing.source,
+        "preprocessing": preprocessing.about,
+        "verdict": "failed" if failed else "passed",
+        "checks": lines,
+    }
+
+
+def _picture_files(folder: Path, names: Sequence[str] | None) -> list[Path]:
+    """The pictures of a folder by name, or those of the names in their order."""
+    if not folder.is_dir():
+        raise BadInput(f"There is no folder '{folder}'.")
+    there = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    if names is None:
+        return there
+    by_name = {p.stem: p for p in there} | {p.name: p for p in there}
+    if lost := [n for n in names if n not in by_name]:
+        raise BadInput(f"'{folder}' has no picture '{lost[0]}' ({len(lost)} of them are absent).")
+    return [by_name[name] for name in names]
+
+
 def _by_query(
     members: Sequence[str], answers: Sequence[Composed], queries: int
 ) -> list[dict[str, Composed]]:
@@ -131,13 +199,13 @@ def _same(some: list[Composed], others: list[Composed], tolerance: float) -> boo
     )
 
 
-def _line(name: str, verdict: str | bool, detail: str) -> dict[str, str]:
+def _line(name: str, verdict: str | bool, detail: str) -> dict[str, Any]:
     if isinstance(verdict, bool):
         verdict = "passed" if verdict else "failed"
     return {"name": name, "verdict": verdict, "detail": detail}
 
 
-def _verdict(method: str, lines: list[dict[str, str]]) -> dict[str, Any]:
+def _verdict(method: str, lines: list[dict[str, Any]]) -> dict[str, Any]:
     found = {line["verdict"] for line in lines}
     worst = next((v for v in ("failed", "not compatible") if v in found), "passed")
     return {"method": method, "verdict": worst, "checks": lines}
@@ -145,20 +213,18 @@ def _verdict(method: str, lines: list[dict[str, str]]) -> dict[str, Any]:
 
 def doctor(settings: Settings, engine: Engine) -> dict[str, Any]:
     """Versions, machine, profile, checkpoints, galleries, and what can run; loads no model."""
-    from cirdemo.config import PROFILES
-
     home = settings.checkpoints / settings.profile
     folders = sorted(p for p in home.iterdir() if p.is_dir()) if home.is_dir() else []
     return {
         "versions": {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}},
         "machine": {
             "cores": len(os.sched_getaffinity(0)),
-            "memory_gib": _memory("MemTotal"),
-            "free_gib": _memory("MemAvailable"),
+            "memory_gib": memory("MemTotal"),
+            "free_gib": memory("MemAvailable"),
             "platform": platform.platform(),
         },
         "profile": settings.profile,
-        "profiles": {name: profile.purpose for name, profile in PROFILES.items()},
+        "profiles": fitness(settings),
         "folders": {
             "assets": str(settings.assets),
             "checkpoints": str(settings.checkpoints),
@@ -178,15 +244,6 @@ def _version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _memory(key: str) -> float | None:
-    """A line of /proc/meminfo in GiB; None where there is no such file."""
-    file = Path("/proc/meminfo")
-    for line in file.read_text().splitlines() if file.exists() else ():
-        if line.startswith(key + ":"):
-            return round(int(line.split()[1]) / 2**20, 1)
-    return None
 
 
 def _mib(folder: Path) -> float:

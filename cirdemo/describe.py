@@ -48,16 +48,26 @@ class MLLMWriter:
 
     def caption(self, image: Image.Image) -> str:
         """The model's caption of a picture, kept by content."""
-        key = hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest()
-        caption = self._captions.get(key)
-        if caption is None:
-            caption = self.mllm.caption([image])[0]
-            self._captions.put(key, caption)
-        return caption
+        return self.captions([image])[0]
+
+    def captions(self, images: Sequence[Image.Image]) -> list[str]:
+        """The model's captions of pictures; of those it has seen lately, from memory."""
+        keys = [hashlib.sha256(repr(i.size).encode() + i.tobytes()).digest() for i in images]
+        found = {key: self._captions.get(key) for key in keys}
+        new = {k: i for k, i in zip(keys, images, strict=True) if found[k] is None}
+        if new:
+            found |= zip(new, self.mllm.caption(list(new.values())), strict=True)
+            for key in new:
+                self._captions.put(key, found[key] or "")
+        return [found[key] or "" for key in keys]
 
     def write_many(self, queries: Sequence[Query], mode: Mode) -> list[Description]:
         """Descriptions of a batch, without cues."""
-        asked = [describe_prompt(q.modification, mode) for q in queries]
+        captions = self.captions([q.reference for q in queries])
+        asked = [
+            describe_prompt(q.modification, mode, caption)
+            for q, caption in zip(queries, captions, strict=True)
+        ]
         texts = self.mllm.generate(
             [[q.reference, prompt] for q, prompt in zip(queries, asked, strict=True)]
         )

@@ -19,6 +19,7 @@ from cirdemo import coarse, stages
 from cirdemo.explain.support import Support, supports
 from cirdemo.holdings import Holdings
 from cirdemo.intake import clean_text, load_image
+from cirdemo.lettering import has_writing
 from cirdemo.region import masked
 from cirdemo.registry import unknown
 from cirdemo.retrieve import compose
@@ -42,6 +43,10 @@ from cirdemo.types import (
 if TYPE_CHECKING:
     from cirdemo.gallery.store import Gallery
 
+WRITING = (
+    "The reference image seems to carry writing. A model that reads can be swayed by what stands "
+    "there."
+)
 STRANGE_PICTURE = (
     "The reference looks like nothing the models were trained on: what they say of it is a guess."
 )
@@ -99,6 +104,7 @@ class Engine(Holdings):
         steer: Steer | None = None,
         thoughts: Rationale | None = None,
         tuned: bool = True,
+        where: str = "",
     ) -> Iterator[SearchResult]:
         """The result after each stage: describe, coarse, rerank, reason.
 
@@ -119,6 +125,7 @@ class Engine(Holdings):
             steer: What moves every method's vector beside the words.
             thoughts: The first steps of the rationale, where the user wrote them.
             tuned: Whether the judge uses its adapter.
+            where: Which pictures may be found, for a gallery in Milvus.
 
         Raises:
             UnknownName: A method or the gallery does not exist.
@@ -139,6 +146,8 @@ class Engine(Holdings):
         notices = [_words_notice(words)] if words else []
         if query.reference_id is None and not self.parts.is_familiar(query.reference):
             notices.append(STRANGE_PICTURE)
+        if has_writing(query.reference):
+            notices.append(WRITING)
         if rerank and fuse:
             coarse.check_cosines(self.parts, rerank_on)
         if rerank and rerank_on not in names:
@@ -176,7 +185,7 @@ class Engine(Holdings):
             took[name] = time.perf_counter() - began
         composed = {n: moved(c) for n, c in found.items()}
         depth = max(top, rerank)
-        deep = {n: self._rank(shelf, n, composed, query, depth) for n in names}
+        deep = {n: self._rank(shelf, n, composed, query, depth, where) for n in names}
         lists = {n: replace(r, candidates=r.candidates[:top]) for n, r in deep.items()}
         result = stages.done(
             result, "coarse", start, composed=composed, coarse=lists, method_seconds=took
@@ -200,7 +209,7 @@ class Engine(Holdings):
             yield from stages.reason(
                 result,
                 lambda: self.composer("cot"),
-                lambda vector: self._rank(shelf, "cot", {"cot": vector}, query, top),
+                lambda vector: self._rank(shelf, "cot", {"cot": vector}, query, top, where),
                 memories,
                 thoughts,
                 found=found.get("cot"),
@@ -287,12 +296,16 @@ class Engine(Holdings):
         return composers
 
     def _rank(
-        self, shelf: Gallery, method: str, composed: Mapping[str, Composed], query: Query, k: int
+        self,
+        shelf: Gallery,
+        method: str,
+        composed: Mapping[str, Composed],
+        query: Query,
+        k: int,
+        where: str,
     ) -> Ranking:
-        excluded, query_id = query.reference_id, query.query_id
-        return coarse.rank(
-            self.parts, shelf, method, composed, k, exclude=excluded, query_id=query_id
-        )
+        options: dict[str, Any] = {"exclude": query.reference_id, "query_id": query.query_id}
+        return coarse.rank(self.parts, shelf, method, composed, k, where=where, **options)
 
 
 def _words_notice(words: Sequence[str]) -> str:

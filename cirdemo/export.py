@@ -10,6 +10,7 @@ from typing import Any
 
 from cirdemo.evaluate import Report, by_kind, by_phrasing
 from cirdemo.evaluate.errors import analyse
+from cirdemo.evaluate.summary import ties
 from cirdemo.evaluate.tables import blocks_markdown, markdown
 from cirdemo.types import BadInput, Evaluation, Ranking, SearchResult
 
@@ -62,6 +63,7 @@ def search_json(result: SearchResult, *, top: int | None = None) -> dict[str, An
                 "coarse_rank": r.coarse_rank,
                 "score": r.score,
                 "p_yes": r.yes_probability,
+                **({"failed": why} if (why := result.unanswered.get(r.image_id)) else {}),
             }
             for r in result.reranked
         ],
@@ -108,6 +110,7 @@ def evaluation_json(results: Sequence[Evaluation], *, gallery: int) -> dict[str,
                 "interval": {k: list(v) for k, v in r.interval.items()},
                 "by_kind": by_kind(r),
                 "by_phrasing": by_phrasing(r),
+                **({"ties": tied} if (tied := ties(r.rows)) else {}),
             }
             for r in results
         },
@@ -144,11 +147,27 @@ def fill_readme(path: Path, report: Mapping[str, Any], command: str) -> None:
     Raises:
         BadInput: The file has no such markers.
     """
-    start, end = f"<!-- results:{report['dataset']} -->", "<!-- /results -->"
+    fill_between(path, "results", report["dataset"], command, markdown(report))
+
+
+def fill_between(path: Path, kind: str, name: str, command: str, table: str) -> None:
+    """Replace what stands between two markers of a README by a command and what it printed.
+
+    Args:
+        path: The README.
+        kind: Of the markers, `<!-- kind:name -->` and `<!-- /kind -->`.
+        name: Which of that kind.
+        command: What made the table.
+        table: In Markdown.
+
+    Raises:
+        BadInput: The file has no such markers.
+    """
+    start, end = f"<!-- {kind}:{name} -->", f"<!-- /{kind} -->"
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     head, found, rest = text.partition(start)
     _, closed, tail = rest.partition(end)
     if not found or not closed:
         raise BadInput(f"{path} has no lines {start} and {end}; add both where the table goes.")
-    block = f"\n```\n{command}\n```\n\n{markdown(report)}\n"
+    block = f"\n```\n{command}\n```\n\n{table}\n"
     path.write_text(head + start + block + end + tail, encoding="utf-8")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cirdemo import coarse
+from cirdemo import coarse, incident
 from cirdemo.rerank import reorder
 from cirdemo.retrieve import compose_many
 from cirdemo.types import CirError, Composed, ImageId, Query, Ranking
@@ -79,9 +79,9 @@ def line_up(
             yield run.judged(name) if name in (SETR, FUSED) else run.line(name)
         except CirError as error:
             yield Line(method=name, reason=str(error))
-        except Exception as error:
-            log.error("%s failed", name, exc_info=error)
-            yield Line(method=name, reason=f"It failed ({type(error).__name__}: {error}).")
+        except Exception:
+            told = f"It failed (incident {incident.number(log)}; the log has the details)."
+            yield Line(method=name, reason=told)
 
 
 class _Run:

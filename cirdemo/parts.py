@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from PIL import Image
@@ -61,7 +62,9 @@ class Parts:
     heatmaps: Callable[[Encoder, Image.Image, Sequence[str], ImageId], list[Heatmap]] | None = None
     unknown_words: Callable[[str], tuple[str, ...]] = lambda text: ()
     is_familiar: Callable[[Image.Image], bool] = lambda image: True  # like what it was trained on
+    make_encoder: Callable[[], Encoder] | None = None  # anew, in another process; can be pickled
     own: Own | None = None  # where galleries that the user builds are kept
+    manifests: Path | None = None  # folder of the photographs that may be fetched
     about: Mapping[str, str] = field(default_factory=dict)  # profile, device: for doctor and pages
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from cirdemo import incident
 from cirdemo.types import CirError, SearchResult
 
 if TYPE_CHECKING:
@@ -111,7 +112,9 @@ def _check(name: str, work: Callable[[], str]) -> Check:
 
 def _failed(name: str, start: float, error: Exception) -> Check:
     """A bug is logged whole; what the user can mend is told as it stands."""
+    detail = str(error)
     if not isinstance(error, CirError):
-        log.error("%s failed", name, exc_info=error)
-    detail = str(error) if isinstance(error, CirError) else f"{type(error).__name__}: {error}"
+        detail = (
+            f"{type(error).__name__} (incident {incident.number(log)}; the log has the details)"
+        )
     return Check(name=name, state="failed", seconds=time.perf_counter() - start, detail=detail)

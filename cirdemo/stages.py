@@ -14,8 +14,10 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from cirdemo import incident
 from cirdemo.cache import Memory
 from cirdemo.intake import clean_text
+from cirdemo.lettering import has_writing
 from cirdemo.parts import Part
 from cirdemo.types import (
     CirError,
@@ -29,6 +31,7 @@ from cirdemo.types import (
     Query,
     Ranking,
     Rationale,
+    Reranked,
     Reranker,
     SearchResult,
 )
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LOOKED_AT = 10  # pictures of the judge's list that are looked at for writing: those that are seen
 JUDGING_STEP = 10  # judgements between two partial results: five updates for fifty candidates
 
 
@@ -48,6 +52,7 @@ class Memories:
     written: Memory[Description] = field(default_factory=lambda: Memory(1024))
     judged: Memory[Judgement] = field(default_factory=lambda: Memory(100_000))
     thought: Memory[Composed] = field(default_factory=lambda: Memory(512))
+    lettered: Memory[bool] = field(default_factory=lambda: Memory(100_000))  # has writing on it
 
 
 def content(query: Query) -> str:
@@ -137,6 +142,17 @@ def rerank(
 
     start, pause = time.perf_counter(), 0.0
     judged: dict[ImageId, Judgement] = {}
+    unanswered: dict[ImageId, Judgement] = {}  # a server's; never remembered
+
+    def told() -> dict[str, Any]:
+        """The verdicts so far and the order they give."""
+        verdicts = (*judged.values(), *unanswered.values())
+        return {
+            "judgements": dict(judged),
+            "unanswered": {i: j.failed for i, j in unanswered.items()},
+            "reranked": reorder(ranking, verdicts, prior=prior) if judged else (),
+        }
+
     notices, remembered = result.notices, result.remembered
     wanted = result.descriptions.get("intersection")
     text = wanted.text if wanted else ""
@@ -156,21 +172,58 @@ def rerank(
         how = {} if tuned else {"tuned": False}
         verdicts = asked.judge(query, pictures, text, **how) if pictures else ()
         for n, verdict in enumerate(verdicts, start=1):
-            judged[verdict.image_id] = verdict
-            memories.judged.put((*about, verdict.image_id), verdict)
+            if verdict.failed:
+                unanswered[verdict.image_id] = verdict
+            else:
+                judged[verdict.image_id] = verdict
+                memories.judged.put((*about, verdict.image_id), verdict)
             if n % JUDGING_STEP == 0 and n < len(pictures):
                 away = time.perf_counter()
-                order = reorder(ranking, tuple(judged.values()), prior=prior)
-                changes = {"judgements": dict(judged), "reranked": order}
+                changes = told()
                 yield done(result, "judging", start + pause, **changes)
                 pause += time.perf_counter() - away  # the reader's time is not the judge's
     except Exception as error:
         notices = (*notices, _late("The judge", error, f"The {ranking.method} list stands."))
-    order = reorder(ranking, tuple(judged.values()), prior=prior) if judged else ()
-    changes = {"judgements": judged, "reranked": order, "notices": notices}
+    first = next((j.failed for j in unanswered.values()), "")
+    if unanswered and not judged:
+        unanswered.clear()
+        nothing = CirError(f"it gave no answer for any picture ({first}).")
+        notices = (*notices, _late("The judge", nothing, f"The {ranking.method} list stands."))
+    elif unanswered:
+        notices = (
+            *notices,
+            f"The judge gave no answer for {len(unanswered)} of {len(unanswered) + len(judged)} "
+            f"pictures ({first}). They keep their coarse rank and are marked; search again to ask "
+            "for them anew.",
+        )
+    changes = told()
+    if written := _written(shelf, changes["reranked"][:LOOKED_AT], memories):
+        notices = (
+            *notices,
+            f"{len(written)} of the judge's first {LOOKED_AT} pictures seem to carry writing "
+            f"({', '.join(written[:3])}). A judge that reads can be swayed by what stands there.",
+        )
+    changes |= {"notices": notices}
     result = done(result, "rerank", start + pause, remembered=remembered, **changes)
     yield result
     return result
+
+
+def _written(shelf: Gallery, listed: Sequence[Reranked], memories: Memories) -> list[ImageId]:
+    """Those pictures of a list that carry writing."""
+    found = []
+    for item in listed:
+        key = (shelf.name, shelf.space, item.image_id)
+        known = memories.lettered.get(key)
+        if known is None:
+            try:
+                known = has_writing(shelf.image(item.image_id))
+            except CirError:  # it is gone since it was judged
+                continue
+            memories.lettered.put(key, known)
+        if known:
+            found.append(item.image_id)
+    return found
 
 
 def reason(
@@ -246,5 +299,4 @@ def _late(who: str, error: Exception, stands: str) -> str:
     """The notice for a late stage that could not finish."""
     if isinstance(error, CirError):
         return f"{who} could not run: {error} {stands}"
-    log.error("%s failed", who, exc_info=error)
-    return f"{who} failed ({type(error).__name__}: {error}). {stands}"
+    return f"{who} failed (incident {incident.number(log)}; the log has the details). {stands}"

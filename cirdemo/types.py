@@ -129,6 +129,7 @@ class Judgement:
     image_id: ImageId
     yes_probability: float  # in [0, 1]
     margin: float  # logit(Yes) - logit(No)
+    failed: str = ""  # why there is none, where a server gave no answer; the numbers are NaN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +174,7 @@ class SearchResult:
     composed: Mapping[str, Composed] = field(default_factory=dict)  # by method
     coarse: Mapping[str, Ranking] = field(default_factory=dict)  # by method
     judgements: Mapping[ImageId, Judgement] = field(default_factory=dict)
+    unanswered: Mapping[ImageId, str] = field(default_factory=dict)  # asked for no verdict: why
     reranked: tuple[Reranked, ...] = ()
     rationale: Rationale | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)  # by stage

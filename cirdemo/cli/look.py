@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cirdemo.cli import space
 from cirdemo.cli.common import Answer, engine_of, names_of, settings_of
 from cirdemo.types import BadInput, CirError, SearchResult
 
@@ -27,6 +28,7 @@ def search(args: argparse.Namespace) -> Answer:
         reference=Path(image[0]) if image else None,
         reference_id=args.reference_id,
         gallery=args.gallery,
+        region=f"crop:{args.crop}" if args.crop else "",
     )
     options = {
         "gallery": args.gallery,
@@ -38,6 +40,8 @@ def search(args: argparse.Namespace) -> Answer:
         "reason": not args.no_reason,
         "top": args.top,
     }
+    if args.where:
+        options["where"] = args.where
     result = SearchResult(query=query, stage="")
     for result in engine.search(query, **options):
         print(f"{result.stage}: {sum(result.seconds.values()):.1f} s", file=sys.stderr)
@@ -81,8 +85,11 @@ def _write_heatmaps(engine: Engine, result: SearchResult, args: argparse.Namespa
 
 
 def check(args: argparse.Namespace) -> Answer:
-    """Run the conformance checks of a method."""
+    """Run the conformance checks of a method, or hold preprocessing against given tensors."""
     from cirdemo.conformance import check
+
+    if args.preprocessing:
+        return space.check_preprocessing(args)
 
     answer = check(engine_of(args), args.method, gallery=args.gallery)
     return answer, 1 if answer["verdict"] == "failed" else 0
@@ -90,10 +97,13 @@ def check(args: argparse.Namespace) -> Answer:
 
 def doctor(args: argparse.Namespace) -> Answer:
     """Say what is installed, what can run here, and why not."""
+    from cirdemo.cli.limits import limits
     from cirdemo.conformance import doctor
 
     engine = engine_of(args)
     answer = doctor(settings_of(args), engine)
+    answer["public"] = settings_of(args).public
+    answer["limits"] = limits(settings_of(args))
     if not args.selftest:
         return answer, 0
     from dataclasses import asdict
@@ -105,6 +115,13 @@ def doctor(args: argparse.Namespace) -> Answer:
         print(f"{line.state}: {line.name}, {line.seconds:.1f} s", file=sys.stderr)
         answer["selftest"].append(asdict(line))
     return answer, 1 if any(c["state"] == "failed" for c in answer["selftest"]) else 0
+
+
+def show_check(answer: dict[str, Any]) -> str:
+    """Checks for people: a line each, the verdict last."""
+    told = [answer[k] for k in ("encoder", "preprocessing") if k in answer]
+    lines = [f"{c['verdict']}: {c['name']}, {c['detail']}" for c in answer["checks"]]
+    return "\n".join([*told, *lines, answer["verdict"]])
 
 
 def show_search(answer: dict[str, Any]) -> str:

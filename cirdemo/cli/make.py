@@ -12,7 +12,10 @@ from cirdemo.cli.common import Answer, engine_of, settings_of, tell
 from cirdemo.types import BadInput
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cirdemo.config import Settings
+    from cirdemo.gallery.progress import Progress
 
 
 def train(args: argparse.Namespace) -> Answer:
@@ -42,14 +45,14 @@ def train(args: argparse.Namespace) -> Answer:
 
 def _train_large(args: argparse.Namespace, settings: Settings, out: Path) -> dict[str, Any]:
     """Train an adapter of a published model on a benchmark folder."""
-    from cirdemo.config import PROFILES
+    from cirdemo.profiles import PROFILES, Role, chosen
     from cirdemo.train import large
 
-    def source(name: str) -> str:
+    def source(role: Role) -> str:
+        name = chosen(PROFILES[settings.profile], settings, role)
         folder = settings.checkpoints / name
         return str(folder) if folder.is_dir() else name
 
-    profile = PROFILES[settings.profile]
     if wrong := [text for text in args.settings if "=" not in text]:
         raise BadInput(f"--set {wrong[0]}: write it as NAME=VALUE.")
     job = large.LargeJob(
@@ -60,8 +63,8 @@ def _train_large(args: argparse.Namespace, settings: Settings, out: Path) -> dic
         split=args.split,
         images=args.images,
         missing=args.missing,
-        model=args.model or source(profile.mllm),
-        encoder=None if args.encoder == "none" else args.encoder or source(profile.encoder),
+        model=args.model or source("mllm"),
+        encoder=None if args.encoder == "none" else args.encoder or source("encoder"),
         rationales=args.rationales,
         out=out,
         cache=settings.cache,
@@ -101,7 +104,6 @@ def index(args: argparse.Namespace) -> Answer:
     """Build or update a gallery of your own pictures."""
     from cirdemo.data import folder
     from cirdemo.gallery.own import VISITOR
-    from cirdemo.gallery.progress import Progress
 
     if args.name.startswith(VISITOR):
         raise BadInput(f"Names that begin with {VISITOR!r} are taken. Choose another.")
@@ -110,21 +112,61 @@ def index(args: argparse.Namespace) -> Answer:
         source = _benchmark(args)
     else:
         source = folder.pictures_at(args.source)
-    last = Progress(phase="looking")
-    told = 0.0
-    for last in engine.index(args.name, source, add=args.add, replace=args.replace):
-        if last.seconds - told > 1 or last.report:
-            told = last.seconds
-            print(progress_line(last), file=sys.stderr)
-    if last.report is None:  # an iterator that was not closed ends with a report
-        raise AssertionError
-    answer = last.report.as_json()
+    options = {"add": args.add, "replace": args.replace, "store": args.store}
+    if args.address and args.engine != "ray":
+        raise BadInput("--address is of a Ray cluster: add --engine ray.")
+    if args.engine == "ray":
+        options["cluster"] = args.address
+    answer = _built(engine.index(args.name, source, **options))
     answer["folder"] = str(engine.own().home(args.name).folder)
     if args.captions:
         for done in engine.caption(args.name):
-            tell("captions", done, last.report.pictures)
+            tell("captions", done, answer["pictures"])
             answer["captions"] = done
     return answer, 0
+
+
+def fetch_gallery(args: argparse.Namespace) -> Answer:
+    """Fetch freely licensed photographs as a gallery; list them if none is named."""
+    engine = engine_of(args)
+    if args.name is None:
+        listed = {
+            name: {
+                "title": one.title,
+                "pictures": len(one.files),
+                "mib": round(one.mib, 1),
+                "licence": one.licence,
+                "source": one.source,
+            }
+            for name, one in engine.fetchable().items()
+        }
+        return {"galleries": listed}, 0
+    answer = _built(engine.fetch_gallery(args.name, replace=args.replace))
+    one = engine.fetchable()[args.name]
+    return {**answer, "licence": one.licence, "source": one.source}, 0
+
+
+def show_fetched(answer: dict[str, Any]) -> str:
+    """Fetched photographs for people, or those that there are."""
+    if "galleries" in answer:
+        return "\n".join(
+            f"{name}: {one['title']}, {one['mib']} MiB, {one['licence']}, {one['source']}"
+            for name, one in answer["galleries"].items()
+        )
+    return f"{show_index(answer)}\nlicence: {answer['licence']}, {answer['source']}"
+
+
+def _built(steps: Iterator[Progress]) -> dict[str, Any]:
+    """Run a build, telling how far it is; its report."""
+    told, report = -1.0, None
+    for step in steps:
+        report = step.report
+        if step.seconds - told > 1 or step.report:
+            told = step.seconds
+            print(progress_line(step), file=sys.stderr)
+    if report is None:  # an iterator that was not closed ends with a report
+        raise AssertionError
+    return report.as_json()
 
 
 def _benchmark(args: argparse.Namespace) -> Any:
@@ -157,6 +199,9 @@ def show_index(answer: dict[str, Any]) -> str:
         f"gallery {answer['gallery']}: {answer['pictures']} pictures ({answer['new']} new, "
         f"{answer['unchanged']} unchanged, {answer['removed']} removed) in {answer['seconds']} s"
     ]
+    if (how := answer["index"]).get("kind") in ("fast-scan", "milvus"):
+        what = "fast scan" if how["kind"] == "fast-scan" else f"Milvus at {how['uri']}"
+        lines.append(f"search: {what}, recall@50 {how['recall']:.3f} as measured")
     lines += [f"left out ({o['kind']}): {o['path']}: {o['reason']}" for o in answer["left_out"]]
     for pair in answer["near_duplicates"]:
         what = "identical" if pair["identical"] else "nearly the same"

@@ -7,6 +7,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
+from cirdemo.cli import captioned
 from cirdemo.cli.common import Answer, engine_of, names_of, settings_of, tell
 from cirdemo.types import CirError
 
@@ -24,6 +25,8 @@ def evaluate(args: argparse.Namespace) -> Answer:
     from cirdemo.evaluate import measure
     from cirdemo.export import fill_readme, report_json
 
+    if args.gallery:
+        return captioned.evaluate(args)
     engine = engine_of(args)
     names = names_of(args.methods)
     everything = names == ["all"]
@@ -34,7 +37,7 @@ def evaluate(args: argparse.Namespace) -> Answer:
         None if everything else names,
         args.limit,
         tell,
-        protocol=args.protocol,
+        protocol=args.protocol or "reference-excluded",
     )
     blocks, skipped = _blocks(engine, args) if everything else ({}, {})
     told = {name: block.pop("rows", []) for name, block in blocks.items()}
@@ -110,6 +113,14 @@ def evidence(args: argparse.Namespace) -> Answer:
     return finite(evidence(engine_of(args), args.dataset, args.split, args.limit, tell)), 0
 
 
+def injection(args: argparse.Namespace) -> Answer:
+    """Measure whether words on pictures or behind the text talk the judge into a Yes."""
+    from cirdemo.evaluate.injection import injection
+    from cirdemo.export import finite
+
+    return finite(injection(engine_of(args), args.dataset, args.split, args.limit, tell)), 0
+
+
 def calibrate(args: argparse.Namespace) -> Answer:
     """Fit what the judge's margins mean on the val split."""
     from cirdemo.evaluate.calibrate import calibrate
@@ -132,6 +143,8 @@ def show_evaluation(answer: dict[str, Any]) -> str:
     """An evaluation for people."""
     from cirdemo.export import markdown
 
+    if "captions" in answer:
+        return captioned.show(answer)
     skipped = [f"{name} was skipped: {why}" for name, why in answer["skipped"].items()]
     return "\n".join([markdown(answer), *skipped])
 

@@ -124,7 +124,7 @@ def _judged(
         verdict = next(iter(engine.parts.judge.get().judge(query, [(pinned, picture)], wanted)))
     except CirError:
         return None
-    return verdict.yes_probability
+    return None if verdict.failed else verdict.yes_probability
 
 
 # --- what the outcomes say --------------------------------------------------------------------
