@@ -19,7 +19,7 @@ import numpy as np
 from cirdemo.export import finite, report_json, search_json
 from cirdemo.types import BadInput, Query, SearchResult
 from cirdemo.ui.context import Context
-from cirdemo.ui.wiring import MODEL, guarded
+from cirdemo.ui.wiring import MODEL, guarded, stay
 
 ENDPOINTS = ("search", "describe", "rerank", "explain", "evaluate")
 MOST = {"top": 100, "rerank": 100, "pictures": 100, "texts": 20}
@@ -79,6 +79,7 @@ class ApiHandlers:
             top=top,
         ):
             result = step
+            stay()
         return search_json(result, top=top)
 
     @guarded
@@ -136,8 +137,15 @@ class ApiHandlers:
         """
         query = self._query(modification, reference_id, reference, gallery)
         ids = _names(image_ids, "pictures")
-        found = list(self.engine.judge(query, ids, gallery=gallery, wanted=wanted or ""))
-        order = sorted(range(len(found)), key=lambda n: (-found[n].margin, n))
+        found = []
+        for verdict in self.engine.judge(query, ids, gallery=gallery, wanted=wanted or ""):
+            found.append(verdict)
+            stay()
+        told = [n for n in range(len(found)) if not found[n].failed]
+        order = sorted(told, key=lambda n: (-found[n].margin, n))
+        for n in range(len(found)):
+            if found[n].failed:
+                order.insert(n, n)  # no verdict moves a picture nowhere
         rows = [
             {
                 "image_id": found[n].image_id,
@@ -145,6 +153,7 @@ class ApiHandlers:
                 "coarse_rank": n + 1,
                 "p_yes": found[n].yes_probability,
                 "margin": found[n].margin,
+                **({"failed": found[n].failed} if found[n].failed else {}),
             }
             for rank, n in enumerate(order, 1)
         ]
@@ -216,7 +225,7 @@ class ApiHandlers:
             )
         names = _names(methods)
         options: dict[str, Any] = {"protocol": protocol, "captions": False}
-        report = measure(self.engine, dataset, split, names, count or None, **options)
+        report = measure(self.engine, dataset, split, names, count or None, stay, **options)
         return report_json(report, gallery=len(self.engine.gallery(dataset).ids))
 
     def _query(self, text: str, reference_id: str, reference: str | None, gallery: str) -> Query:

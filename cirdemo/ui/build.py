@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from cirdemo.ui import api, benchmark_tab, compare_tab, gallery_tab, learn_tab, search_tab
-from cirdemo.ui.ask import AskHandlers
+from cirdemo.ui import api
+from cirdemo.ui.benchmark import tab as benchmark_tab
+from cirdemo.ui.compare import tab as compare_tab
 from cirdemo.ui.context import Context
-from cirdemo.ui.events import SearchHandlers
-from cirdemo.ui.look import LookHandlers
+from cirdemo.ui.gallery import tab as gallery_tab
+from cirdemo.ui.janitor import Janitor, own_folder
+from cirdemo.ui.learn import tab as learn_tab
+from cirdemo.ui.search import tab as search_tab
+from cirdemo.ui.search.ask import AskHandlers
+from cirdemo.ui.search.events import SearchHandlers
+from cirdemo.ui.search.look import LookHandlers
+from cirdemo.ui.search.story import COLUMNS
 from cirdemo.ui.shelf import Library, load_examples
-from cirdemo.ui.story import COLUMNS
+from cirdemo.ui.shell import Page
 from cirdemo.ui.wiring import PLAIN, QUIET
 
 STYLES = Path(__file__).resolve().parents[2] / "assets" / "css"
@@ -47,11 +55,19 @@ def look() -> dict[str, Any]:
     return {"theme": theme(), "head": f"<style>{css}</style>"}
 
 
-def build_app(engine: Any, *, public: bool = False) -> gr.Blocks:
-    """The whole page over one engine; `public` leaves out what strangers must not do."""
+def build_app(engine: Any, *, public: bool = False, hosts: Sequence[str] = ()) -> gr.Blocks:
+    """The whole page over one engine.
+
+    Args:
+        engine: What answers.
+        public: Leave out what strangers must not do.
+        hosts: Names by which the app is known besides the machine's own.
+    """
     names = engine.galleries()
     library = Library(engine)
-    page = gr.Blocks(title="cirdemo", analytics_enabled=False, delete_cache=(600, 3600))
+    page = Page(title="cirdemo", analytics_enabled=False, delete_cache=(600, 3600))
+    page.hosts, page.thumbnail, page.public = tuple(hosts), library.served, public
+    page.janitor = Janitor(library.expire, folder=own_folder())
     with page:
         with gr.Row(elem_id="top"):
             gr.HTML(BRAND, elem_id="brand", elem_classes="ours", js_on_load=None, **PLAIN)

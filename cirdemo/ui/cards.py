@@ -169,12 +169,20 @@ def card(
     pressed = "true" if image_id == marks.picked else "false"
     return (
         f'<button type="button" class="{kind}" data-event="select" data-action="pick" {data}'
-        f'data-id="{esc(image_id)}" data-value="{esc(image_id)}" aria-pressed="{pressed}" '
+        f'data-id="{esc(image_id)}" aria-pressed="{pressed}" '
         f'title="{esc(alt)}" aria-label="{esc(", ".join(t for t in told if t))}">'
         f'<span class="pic"><img src="{esc(pictures.src(image_id))}" alt="{esc(alt)}" '
         f'width="160" height="160" loading="lazy"><span class="rank">{rank}</span>'
         f"{badges(image_id, marks)}</span>{foot}</button>"
     )
+
+
+def moved(was: int, now: int) -> str:
+    """How far a rank went: '▲ 4', by sign as well as by colour."""
+    up = was - now
+    kind, sign = ("up", "▲") if up > 0 else ("down", "▼") if up < 0 else ("level", "=")
+    by = f" {abs(up)}" if up else ""
+    return f'<b class="{kind}">{sign}{by}</b>'
 
 
 def row(cards: Sequence[str], label: str) -> str:

@@ -6,11 +6,12 @@ show the effect, the sentences say so.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cirdemo.types import ImageId, SearchResult
+from cirdemo.words import phrases
 
 HEAD = 10  # of a list: what a reader sees
 DEEP = 50  # ranks beyond it are found by nobody
@@ -57,16 +58,86 @@ def _extra(run: Run) -> list[str]:
     return [c.text for c in both["intersection"].cues if c.status == "dropped" and c.text in kept]
 
 
-def _carried(run: Run, phrases: list[str]) -> str:
+def _listed(items: Sequence[str]) -> str:
+    """Phrases in quotes, as a sentence lists them."""
+    *most, last = [f"“{p}”" for p in items]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def walked(run: Run) -> tuple[str, ...]:
+    """What a search of any query showed: why its two descriptions differ, what the judge did.
+
+    Everything said of a picture is read off its caption; nothing is said of pictures without one.
+
+    Args:
+        run: A search from its coarse stage on; its lists may be short.
+
+    Returns:
+        Up to three sentences; none where the descriptions leave nothing to compare.
+    """
+    lists, both = run.result.coarse, run.result.descriptions
+    if not {"union", "intersection"} <= set(lists) & set(both):
+        return ()
+    extra = _extra(run)
+    heads = [i for name in ("union", "intersection") for i in lists[name].ids[:HEAD]]
+    said = []
+    if extra and all(run.caption(i) != i for i in heads):
+        said.append(_carried(run, extra))
+        if run.targets:
+            said += _apart(run, extra)
+    if run.result.reranked and run.targets:
+        said += _moved(run)
+    return tuple(said)
+
+
+def _apart(run: Run, extra: list[str]) -> list[str]:
+    """Which of the two found the target, and by what."""
+    far = 10**9
+    union, intersection = (run.rank(n) or far for n in ("union", "intersection"))
+    if union == intersection:
+        return []
+    if intersection < union:
+        first = run.caption(run.result.coarse["union"].ids[0])
+        text = run.result.descriptions["intersection"].text
+        asked = [p.removeprefix("and ") for p in phrases(text)]
+        shows, lacks = [p for p in extra if p in first], [p for p in asked if p not in first]
+        if not (shows and lacks):
+            return []
+        return [
+            f"So the union's first picture shows {_listed(shows)}, as the reference does, but not "
+            f"{_listed(lacks)}: it matches what nobody asked for."
+        ]
+    lists = run.result.coarse["union"].ids
+    target = run.caption(next(i for i in lists if i in run.targets))
+    shared = [p for p in extra if p in target]
+    if not shared:
+        return []
+    return [
+        f"Here the target still shows {_listed(shared)}: what the intersection left out would "
+        "have told it apart, so the union is ahead."
+    ]
+
+
+def _moved(run: Run) -> list[str]:
+    """What the judge did to the best target."""
+    seen = [r for r in run.result.reranked if r.image_id in run.targets]
+    if not seen:
+        return ["No target was among the candidates that the judge saw, so it could not help."]
+    before, after = min(r.coarse_rank for r in seen), min(r.rank for r in seen)
+    if after == before:
+        return [f"The judge left the target at rank {after}."]
+    way = "up" if after < before else "down"
+    return [f"The judge, which looks at each picture, moved the target {way}: {before} → {after}."]
+
+
+def _carried(run: Run, kept: list[str]) -> str:
     """How much of each list's head shows what the intersection left out."""
     counts = {}
     for name in ("union", "intersection"):
         told = [run.caption(i) for i in run.result.coarse[name].ids[:HEAD]]
-        counts[name] = sum(any(p in text for p in phrases) for text in told)
-    *most, last = [f"“{p}”" for p in phrases]
-    words = f"{', '.join(most)} and {last}" if most else last
+        counts[name] = sum(any(p in text for p in kept) for text in told)
     return (
-        f"The intersection leaves out {words}. Of the union's first {HEAD} pictures "
+        f"The intersection leaves out {_listed(kept)}. Of the union's first {HEAD} pictures "
         f"{counts['union']} show some of it; of the intersection's, {counts['intersection']}."
     )
 
@@ -79,8 +150,8 @@ def _against(run: Run, winner: str, loser: str, why: str) -> Finding:
         f"The {loser} puts the best target {_at(b, run.size)} of {run.size}, the {winner} "
         f"{_at(a, run.size)}."
     ]
-    if phrases := _extra(run):
-        said.append(_carried(run, phrases))
+    if extra := _extra(run):
+        said.append(_carried(run, extra))
     holds = (a or far) < (b or far)
     if holds:
         said.append(why)

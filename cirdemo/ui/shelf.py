@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import random
@@ -12,9 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import gradio as gr
 from PIL import Image
 
+from cirdemo.gallery.own import VISITOR
 from cirdemo.intake import load_image
 from cirdemo.types import BadInput, CirError, ImageId, Triplet
 
@@ -25,6 +26,13 @@ def data_uri(image: Image.Image, quality: int = 72) -> str:
     """A small picture as a data URI."""
     buffer = io.BytesIO()
     image.convert("RGB").save(buffer, "WEBP", quality=quality)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def layer_uri(layer: Image.Image) -> str:
+    """A small see-through picture as a data URI."""
+    buffer = io.BytesIO()
+    layer.save(buffer, "WEBP", quality=60, alpha_quality=60, method=6)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -49,7 +57,8 @@ class Shelf:
 
     def src(self, image_id: ImageId) -> str:
         """Address of the thumbnail, relative so that it holds behind a proxy."""
-        return "gradio_api/file=" + quote(Path(self.gallery.thumbnail(image_id)).as_posix())
+        file = Path(self.gallery.thumbnail(image_id)).name
+        return f"thumbnails/{quote(self.gallery.name)}/{quote(file)}"
 
     def alt(self, image_id: ImageId) -> str:
         """The caption of the picture's record, or its id."""
@@ -97,13 +106,28 @@ class Library:
     _queries: dict[str, list[Triplet]] = field(default_factory=dict)
 
     def shelf(self, name: str) -> Shelf:
-        """A gallery; its thumbnail folder, and nothing else, is served from then on."""
+        """A gallery; its thumbnails, and nothing else, are served from then on."""
         gallery = self.engine.gallery(name)  # another one once it has been built anew
         if name not in self._shelves or self._shelves[name].gallery is not gallery:
-            if len(gallery.ids):
-                gr.set_static_paths(Path(gallery.thumbnail(gallery.ids[0])).parent)
             self._shelves[name] = Shelf(gallery)
         return self._shelves[name]
+
+    def served(self, name: str, file: str) -> Path | None:
+        """A thumbnail by the names in its address; None where there is none."""
+        shelf = self._shelves.get(name)
+        if shelf is None or not len(shelf.gallery.ids):
+            return None
+        path = Path(shelf.gallery.thumbnail(shelf.gallery.ids[0])).parent / file
+        return path if path.is_file() and not path.is_symlink() else None
+
+    def expire(self) -> None:
+        """Delete visitors' galleries that are older than an hour, and forget what is gone."""
+        with contextlib.suppress(CirError, AttributeError):  # an engine that keeps none
+            self.engine.own().expire()
+            for name in [n for n in self._shelves if n.startswith(VISITOR)]:
+                if self.engine.own().home(name).current() is None:
+                    self._shelves.pop(name, None)
+                    self._queries.pop(name, None)
 
     def queries(self, name: str) -> list[Triplet]:
         """Validation queries whose reference is in the gallery; none for a gallery without."""

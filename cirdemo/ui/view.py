@@ -26,7 +26,7 @@ class View:
     reference_id: str = ""  # a gallery picture, or:
     picture: str = ""  # an uploaded one, as a small data URI
     text: str = ""  # the modification
-    region: str = ""  # "ignore:HEX" or "keep:HEX": cells painted on the reference
+    region: str = ""  # ignore, keep or crop, ":HEX": cells painted on the reference
     union: str = ""  # descriptions written or edited by hand; "" leaves them to the model
     enhanced: str = ""
     intersection: str = ""

@@ -5,15 +5,18 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import gradio as gr
 
-from cirdemo.types import CirError
+from cirdemo.types import BadInput, CirError
 
 # One queue for every listener that touches a model. Two places: while one visitor's judge works,
 # another's first stages run between its batches; the models' own locks keep them apart.
 MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2}
+# Asks whether the caller of the handler under way has left; Gradio tells generators alone.
+LEFT: ContextVar[Callable[[], bool]] = ContextVar("left", default=lambda: False)
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 PLAIN: dict[str, Any] = {"apply_default_css": False}  # gr.HTML that our style sheets dress
 
@@ -24,6 +27,16 @@ element.addEventListener('click', (event) => {
   if (hit && !hit.disabled) trigger('select', {...hit.dataset});
 });
 """
+
+
+def stay(*_: object) -> None:
+    """Between two steps of long work: end it where nobody waits for it any more.
+
+    Raises:
+        BadInput: The caller has left.
+    """
+    if LEFT.get()():
+        raise BadInput("The caller has left, so the work was stopped.")
 
 
 def guarded(handler: Callable[..., Any]) -> Callable[..., Any]:

@@ -16,11 +16,11 @@ from cirdemo.evaluate.compare import compare
 from cirdemo.evaluate.duel import MOST, WEIGHED, Setting, duel
 from cirdemo.evaluate.figures_duel import figure
 from cirdemo.types import BadInput, CirError
-from cirdemo.ui.benchmark_desk import on_disk
 from cirdemo.ui.compare import duel_views as views
 from cirdemo.ui.compare import lineup as lined
 from cirdemo.ui.compare.lineup_views import order
 from cirdemo.ui.context import Context
+from cirdemo.ui.downloads import on_disk
 from cirdemo.ui.wiring import CLICKS, PLAIN, QUIET, guarded
 
 SPLIT = "val"  # test stays unlooked at: settings are chosen on val
@@ -142,7 +142,6 @@ class DuelHandlers:
         about = {"a": str(a), "b": str(b), "dataset": gallery, "split": SPLIT}
         about["command"] = "python -m cirdemo " + shlex.join(words)
         rows: list[dict[str, Any]] = []
-        state = {"rows": rows, **about}
         start = shown = time.perf_counter()
         for row in found:
             rows.append(row)
@@ -157,7 +156,8 @@ class DuelHandlers:
                 head = views.header(f"{of} queries in {now - start:.0f} s")
             listed = last or len(rows) % LISTED == 0
             cards = views.matches(rows, show, shelf) if listed else SKIP
-            yield state, head, views.board(rows, about), cards
+            # a copy: whoever stops the run reads it while the next row is still being made
+            yield {"rows": list(rows), **about}, head, views.board(rows, about), cards
 
     @guarded
     def filtered(self, state: dict[str, Any] | None, show: str) -> str:

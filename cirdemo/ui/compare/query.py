@@ -244,5 +244,5 @@ def render(handlers: QueryHandlers, gallery: str) -> QueryBar:
         random=chance,
         reference_id=typed,
         text=words,
-        picture=gr.Textbox(visible=False, label="Reference picture"),
+        picture=gr.Textbox("", visible=False, label="Reference picture"),
     )

@@ -1,0 +1,1 @@
+"""The Benchmark tab: evaluations, their figures, failures and calibration."""

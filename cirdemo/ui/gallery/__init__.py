@@ -1,0 +1,1 @@
+"""The Gallery tab: look around, and build one of your own."""

@@ -1,0 +1,1 @@
+"""The Learn tab: the tour, the quiz, the case sheet."""

@@ -1,0 +1,1 @@
+"""The Search tab: the form, the five chapters, and what changes a search."""

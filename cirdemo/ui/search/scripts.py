@@ -1,0 +1,79 @@
+"""What the Search page does in the browser itself."""
+
+# Any element with data-event sends that event, and with it all of its data-*; inside a data-form
+# the text of the form's textarea too. A picked card is marked everywhere at once. The threshold
+# dims cards while it is moved. Pictures that stand in several lists light up together.
+ACTS = """
+element.addEventListener('click', (event) => {
+  const hit = event.target.closest('[data-event]');
+  if (!hit || hit.disabled) return;
+  const told = {...hit.dataset};
+  const form = hit.closest('[data-form]');
+  if (form && told.text === undefined) told.text = form.querySelector('textarea').value;
+  if (told.action === 'pick') {
+    document.querySelectorAll('.card[data-id]').forEach((card) =>
+      card.setAttribute('aria-pressed', String(card.dataset.id === hit.dataset.id)));
+    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    document.getElementById('picked')?.scrollIntoView(
+      {block: 'nearest', behavior: calm ? 'auto' : 'smooth'});
+  }
+  trigger(told.event, told);
+});
+const light = (event, on) => {
+  const card = event.target.closest?.('.card[data-id]');
+  if (card) document.querySelectorAll(`.card[data-id="${CSS.escape(card.dataset.id)}"]`)
+    .forEach((same) => same.classList.toggle('same', on));
+};
+for (const [name, on] of [['pointerover', true], ['pointerout', false],
+                          ['focusin', true], ['focusout', false]])
+  element.addEventListener(name, (event) => light(event, on));
+element.addEventListener('input', (event) => {
+  if (event.target.type !== 'range') return;
+  const value = Number(event.target.value);
+  const cards = [...element.querySelectorAll('.card[data-p]')];
+  cards.forEach((card) => card.classList.toggle('under', Number(card.dataset.p) < value));
+  const over = cards.filter((card) => Number(card.dataset.p) >= value).length;
+  event.target.nextElementSibling.textContent = value.toFixed(2);
+  element.querySelector('.survive').textContent = `${over} of ${cards.length} at or above`;
+});
+let moved;  // a key held down moves many times; the last place is told
+element.addEventListener('change', (event) => {
+  if (event.target.type !== 'range') return;
+  clearTimeout(moved);
+  moved = setTimeout(() => trigger('release', {value: event.target.value}), 250);
+});
+element.addEventListener('keydown', (event) => {
+  if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return;
+  event.target.closest('[data-form]')?.querySelector('.run')?.click();
+});
+"""
+# The address follows the page, and the page follows the address.
+ADDRESS = """
+const go = () => {
+  const fragment = location.hash.slice(1);
+  if (fragment) trigger('select', {fragment});
+};
+window.addEventListener('popstate', go);
+watch('value', () => {
+  const fragment = props.value || '';
+  if (fragment && '#' + fragment !== location.hash) history.pushState(null, '', '#' + fragment);
+});
+setTimeout(go, 0);
+"""
+# Links are copied here; files are made by Python and then fetched.
+TAKE = """
+element.addEventListener('click', (event) => {
+  const hit = event.target.closest('[data-action]');
+  const say = (text) => { element.querySelector('.done').textContent = text; };
+  if (hit?.dataset.action === 'link') navigator.clipboard?.writeText(location.href)
+    .then(() => say('copied'), () => say(location.href));
+  else if (hit?.dataset.event === 'like') say('writing…');
+});
+"""
+SAVED = """const done = document.querySelector('#share .done');
+  if (done?.textContent === 'writing…') done.textContent = 'saved';"""
+
+# On a phone the chapters stand below the form: show them where a search begins.
+TO_THE_STORY = """() => {
+  if (innerWidth <= 860) document.getElementById('story')?.scrollIntoView();
+}"""
