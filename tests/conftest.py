@@ -40,6 +40,7 @@ def browser():
     if not CHROMIUM.exists():
         pytest.skip(f"no browser at {CHROMIUM}")
     sync_api = pytest.importorskip("playwright.sync_api")
+    sync_api.expect.set_options(timeout=60_000)  # milliseconds; a loaded machine is slow
     with sync_api.sync_playwright() as play:
         found = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         yield found

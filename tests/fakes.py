@@ -155,6 +155,7 @@ class ColourGallery:
         exclude: str | None = None,
         query_id: str = "",
         method: str = "",
+        where: str = "",
     ) -> Ranking:
         return self.ranked(self.scores(composed), k, exclude, query_id, method)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from cirdemo import report
 from cirdemo.types import Description
@@ -29,7 +30,7 @@ def test_a_chapter_runs_asks_and_opens_in_search(page, tmp_path):
     learn(page)
     page.get_by_role("button", name="Run it").click()
     page.locator("#learn-proof .finding").wait_for(timeout=LONG)
-    assert "best target" in page.locator("#learn-proof .finding").inner_text()
+    expect(page.locator("#learn-proof .finding")).to_contain_text("best target")
     assert page.locator("#learn-proof .lcard.target").count() >= 1
     answer = page.locator("#learn-proof details p")
     assert not answer.is_visible()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from PIL import Image, ImageDraw
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 WAIT = 120_000  # milliseconds; the models share two cores with everything else
@@ -81,14 +83,14 @@ def test_the_threshold_dims_cards_at_once(page):
     page.keyboard.press("End")
     assert page.locator("#judge .card.under").count() > total / 2
     page.keyboard.press("Home")
-    assert page.locator("#judge .survive").inner_text() == f"{total} of {total} at or above"
+    expect(page.locator("#judge .survive")).to_have_text(f"{total} of {total} at or above")
     page.wait_for_function("location.hash.includes('threshold=0')")
 
 
 def test_a_painted_region_changes_what_the_models_see(page):
     ask(page, "let it sleep")
     before = page.locator("#text-union").input_value()
-    page.get_by_role("button", name="Ignore or keep a region").click()
+    page.get_by_role("button", name="Ignore, keep or crop to a region").click()
     page.locator("#painter .cells").scroll_into_view_if_needed()
     page.wait_for_timeout(500)  # the fold opens
     box = page.locator("#painter .cells").bounding_box()
@@ -119,7 +121,7 @@ def test_a_permalink_restores_the_whole_view(page, browser):
     finished(other)
     assert other.locator("#text-intersection").input_value() == "a red fox sleeping"
     assert [c.get_attribute("data-id") for c in other.locator("#coarse .card").all()] == shown
-    assert other.locator("#picked b").first.inner_text() == picked
+    expect(other.locator("#picked b").first).to_have_text(picked)
     assert other.get_by_label("Modification text").input_value() == "let it sleep"
     other.close()
 
@@ -167,3 +169,24 @@ def test_a_page_and_a_bundle_are_taken_along(page):
         with page.expect_download(timeout=WAIT) as found:
             page.locator("#share button", has_text=label).click()
         assert found.value.suggested_filename.endswith(ending)
+
+
+def test_a_picture_of_ones_own_is_taken_searched_and_restored_from_the_address(page, tmp_path):
+    own = tmp_path / "own.jpg"
+    picture = Image.new("RGB", (300, 200), "skyblue")
+    ImageDraw.Draw(picture).ellipse((90, 40, 210, 170), fill="orangered")
+    picture.save(own)
+    page.locator("#region").get_by_text("Ignore, keep or crop").click()
+    page.locator("#reference input[type=file]").set_input_files(own)
+    expect(page.locator("#reference img")).to_be_visible()
+    expect(page.locator("#painter .canvas img")).to_be_attached()  # what else hears of it has
+    assert page.locator(".toast-body").count() == 0
+    page.get_by_role("button", name="Search", exact=True).click()
+    expect(page.locator(".toast-body")).to_contain_text("Write what should change")
+    page.get_by_label("Modification text").fill("let it sleep")
+    page.get_by_role("button", name="Search", exact=True).click()
+    finished(page)
+    page.reload()
+    expect(page.locator("#reference img")).to_be_visible(timeout=WAIT)
+    expect(page.get_by_label("Modification text")).to_have_value("let it sleep")
+    finished(page)

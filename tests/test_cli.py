@@ -1,9 +1,9 @@
 """The command line: one JSON object on stdout, exit status 2 for what the user can mend."""
 
 import json
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 from PIL import Image
@@ -156,11 +156,12 @@ def test_library_chatter_stays_off_stdout(capsys):
 
 
 def test_help_is_quick():
-    start = time.perf_counter()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, "-m", "cirdemo", "--help"], capture_output=True, text=True, check=True
     )
-    assert time.perf_counter() - start < 3.0  # under 1 s on an idle machine
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime - before.ru_utime < 1.5  # of the processor: 0.1 s, whoever else works
     for name in ("search", "evaluate", "train", "draw", "check", "doctor"):
         assert name in done.stdout
 

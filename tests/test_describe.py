@@ -103,7 +103,8 @@ def test_the_writer_says_what_it_asked_and_who_answered():
     query = Query(query_id="q", reference=Image.new("RGB", (7, 7)), modification="one dog")
     found = MLLMWriter(model).write(query, "intersection")
     assert (found.text, found.mode, found.writer) == ("a 7 dog", "intersection", "scripted@1")
-    assert found.prompt == describe_prompt("one dog", "intersection") == model.asked[0]
+    asked = describe_prompt("one dog", "intersection", "a 7 dog sitting")
+    assert found.prompt == asked == model.asked[0]
     assert [(c.status, c.text) for c in found.cues] == [("kept", "a 7 dog"), ("dropped", "sitting")]
 
 

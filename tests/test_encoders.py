@@ -1,6 +1,7 @@
 """The open_clip encoder on a tiny model saved as the trained one is."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +10,13 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from cirdemo.models.encoders import OpenClipEncoder
+from cirdemo.models.preprocessing import target_padded
 from cirdemo.train.encoder import shards
 from cirdemo.types import Encoder, MissingCheckpoint
 from tests.fixtures_encoder import DIM, save_tiny_encoder
+from tests.fixtures_hub import clip
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "clip_vit_b32"
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +113,7 @@ def test_missing_parts_name_the_command(folder, tmp_path):
     with pytest.raises(MissingCheckpoint, match=r"lacks open_clip_model.*cirdemo train encoder"):
         OpenClipEncoder(tmp_path / "bare")
     (tmp_path / "bare" / "open_clip_model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
-    with pytest.raises(MissingCheckpoint, match="could not be loaded"):
+    with pytest.raises(MissingCheckpoint, match="is not a safetensors file"):
         OpenClipEncoder(tmp_path / "bare")
     with pytest.raises(MissingCheckpoint, match="TAG"):
         OpenClipEncoder("ViT-B-32")
@@ -132,3 +137,37 @@ def test_weights_in_shards_are_the_same_encoder(folder, encoder, pictures, tmp_p
     next((tmp_path / "tiny").glob("*-00002-of-*")).unlink()
     with pytest.raises(MissingCheckpoint, match=r"could not be loaded .*loading state_dict"):
         OpenClipEncoder(tmp_path / "tiny")
+
+
+# --- as published ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def clip_224(tmp_path_factory):
+    return clip(tmp_path_factory.mktemp("clip") / "b32", 224)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared vectors are not here")
+def test_preprocessing_is_the_published_one_to_the_bit(clip_224):
+    data = np.load(SHARED / "vectors_and_tensors.npz", allow_pickle=False)
+    files = [next((SHARED / "images").glob(f"{n}.*")) for n in data["names"]]
+    photos = [Image.open(f).convert("RGB") for f in files]
+    found = OpenClipEncoder(clip_224).pixels(photos).numpy()
+    assert found.shape == data["preprocessed"].shape == (7, 3, 224, 224)
+    np.testing.assert_array_equal(found, data["preprocessed"])
+
+
+def test_target_padding_keeps_what_a_crop_would_lose(clip_224, tmp_path):
+    plain, padding = (OpenClipEncoder(clip_224, target_pad=p) for p in (False, True))
+    assert padding.space == f"{plain.space}+targetpad"
+    assert padding.preprocessing == f"targetpad=1.25 {plain.preprocessing}"
+    wide = Image.new("RGB", (400, 100), "red")
+    assert target_padded(wide).size == (400, 320)  # 400 / 1.25
+    assert target_padded(wide).getpixel((5, 5)) == (0, 0, 0)
+    assert target_padded(wide.rotate(90, expand=True)).size == (320, 400)
+    near = Image.new("RGB", (120, 100), "red")  # a ratio below 1.25 is left as it is
+    assert target_padded(near) is near
+    assert torch.equal(plain.pixels([near]), padding.pixels([near]))
+    assert plain.seen_box(wide) == (150, 0, 250, 100)
+    assert padding.seen_box(wide) == (40, 0, 360, 100)
+    assert np.abs(plain.encode_images([wide]) - padding.encode_images([wide])).max() > 1e-3

@@ -105,7 +105,7 @@ def test_a_failing_judge_leaves_a_notice_and_what_it_said():
     judge = ScriptedJudge({"green": 0.9}, fail_at="yellow")
     last = run(fake_engine(judge=judge))[-1]
     assert last.rationale is not None and last.coarse
-    assert any("judge fell over" in n for n in last.notices)
+    assert any("The judge failed (incident" in n for n in last.notices)
     assert "yellow" not in last.judgements and "green" in last.judgements
 
 

@@ -8,7 +8,8 @@ import pytest
 from cirdemo.evaluate import by_kind, by_phrasing, evaluate, measure
 from cirdemo.evaluate.errors import BLAMES, analyse, blame, lost_cues, table
 from cirdemo.evaluate.rows import Rows
-from cirdemo.evaluate.summary import means_of, summarise
+from cirdemo.evaluate.summary import means_of, summarise, ties
+from cirdemo.evaluate.tables import tied
 from cirdemo.export import markdown, report_json
 from cirdemo.types import CirError, Composed, Description, Rationale, Triplet
 from tests.fakes import ScriptedJudge, ScriptedReasoner, ScriptedWriter, fake_engine
@@ -18,6 +19,40 @@ ABOUT = {"dataset": "fables", "split": "test", "protocol": "reference-excluded"}
 
 def by_name(results):
     return {r.method: r for r in results}
+
+
+# --- ties -----------------------------------------------------------------------------------
+
+
+def test_a_target_that_ties_has_a_best_and_a_worst_rank():
+    triplet = Triplet(
+        query_id="q", reference_id="r", modification="m", target_ids=("c", "e"), kind=""
+    )
+    make = Rows(fake_engine().gallery("fables"), "other")
+    row = make.row(triplet, list("abcde"), None, [0.9, 0.5, 0.5, 0.5, 0.5])
+    assert (row["rank"], row["best"], row["worst"]) == (3, 2, 4)  # e is a target too
+    assert "worst" not in make.row(triplet, list("abd"), None, [0.9, 0.5, 0.5])
+    assert "worst" not in make.row(triplet, list("abcde"), None)
+    clear = make.row(triplet, list("cabde"), None, [0.9, 0.5, 0.5, 0.5, 0.5])
+    absent = make.row(triplet, list("abd"), None, [0.9, 0.5, 0.5])
+    found = ties([row, clear, absent])
+    assert found["queries"] == 1
+    assert (found["R@1 lowest"], found["R@1 highest"]) == (1 / 3, 1 / 3)
+    assert (found["R@5 lowest"], found["R@5 highest"]) == (2 / 3, 2 / 3)
+    assert ties([{"query_id": "q"}]) == {}
+    told = tied({"a": {"ties": found}, "b": {"ties": {**found, "queries": 0}}, "c": {}})
+    assert told == "Targets that tie with other pictures: a 1 (R@1 33.3 to 33.3)."
+    assert tied({"c": {}}) == ""
+
+
+def test_an_evaluation_tells_its_ties():
+    """The fake's `grey` and `white` have one direction, so that they tie."""
+    report = measure(fake_engine(), "fables", methods=["text", "setr"])
+    found = report_json(report, gallery=9)["methods"]
+    rows = {e.method: e.rows for e in report.evaluations}
+    assert found["text"]["ties"] == ties(rows["text"]) and "ties" not in found["setr"]
+    for row in rows["text"]:
+        assert row["best"] <= row["rank"] <= row["worst"]
 
 
 # --- the run ------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from cirdemo.explain.heatmaps import (
     spread,
     word_maps,
 )
-from cirdemo.explain.overlay import colour_bar, difference, overlay, raw_values
+from cirdemo.explain.overlay import colour_bar, difference, layer, overlay, raw_values
 from cirdemo.models.encoders import OpenClipEncoder
 from cirdemo.types import CirError, Heatmap
 from tests.fixtures_encoder import save_tiny_encoder
@@ -197,6 +197,31 @@ def test_only_the_seen_part_is_painted():
     assert (drawn[:, :5] == 100).all()
     assert (drawn[:, 25:] == 100).all()
     assert (drawn[:, 5:25] != 100).any(axis=2).all()
+
+
+def test_a_layer_lays_over_the_picture_what_the_overlay_draws():
+    grey = Image.new("RGB", (60, 40), (128, 128, 128))
+    ramp = np.linspace(0, 1, 64).reshape(8, 8)
+    for given, drawn in (
+        ((heatmap(ramp),), overlay(grey, heatmap(ramp), seen=(10, 0, 50, 40))),
+        (
+            (heatmap(ramp), heatmap(1 - ramp)),
+            difference(grey, heatmap(ramp), heatmap(1 - ramp), seen=(10, 0, 50, 40)),
+        ),
+    ):
+        over = layer((60, 40), *given, side=60, seen=(10, 0, 50, 40))
+        assert over.mode == "RGBA" and over.size == (60, 40) and np.asarray(over)[0, 0, 3] == 0
+        laid = Image.alpha_composite(grey.convert("RGBA"), over).convert("RGB")
+        assert np.abs(np.asarray(laid, int) - np.asarray(drawn, int)).max() <= 2
+    assert layer((60, 40), heatmap(ramp)).size == (72, 48)
+    with pytest.raises(ValueError, match="grids must be equal"):
+        layer((60, 40), heatmap(ramp), heatmap(np.zeros((4, 4))))
+
+
+def test_colours_of_a_picture_are_held_back_under_its_map():
+    red = Image.new("RGB", (8, 8), "red")
+    drawn = np.asarray(overlay(red, heatmap(np.zeros((8, 8))))).astype(int)
+    assert 70 < np.ptp(drawn[0, 0]) < 90  # of 255: 0.3 of its saturation
 
 
 def test_difference_has_a_sign_and_a_silence():

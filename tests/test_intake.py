@@ -182,3 +182,25 @@ def test_long_text_is_refused_with_both_numbers():
     for length in (501, 20_000):
         with pytest.raises(BadInput, match=rf"{length} .* 500"):
             intake.clean_text("x" * length)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_heic_as_telephones_write_it(turned):
+    heif = pytest.importorskip("pillow_heif", reason="pip install pillow-heif")
+    heif.register_heif_opener()
+    picture = Image.new("RGB", (96, 64), "red")
+    picture.paste("blue", (0, 0, 48, 64))  # the left half
+    given = {}
+    if turned:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        given["exif"] = exif.tobytes()
+    buffer = io.BytesIO()
+    picture.save(buffer, "HEIF", quality=90, **given)
+    data = buffer.getvalue()
+    assert intake.sniff(data[:32]) == "HEIC"
+    found = intake.load_image(data)
+    assert found.size == ((64, 96) if turned else (96, 64))
+    corners = [found.getpixel((8, 8)), found.getpixel((found.width - 8, found.height - 8))]
+    for pixel, wanted in zip(corners, ((0, 0, 255), (255, 0, 0)), strict=True):
+        assert np.abs(np.subtract(pixel, wanted)).max() < 30

@@ -63,7 +63,8 @@ def test_a_method_that_cannot_run_says_why_and_stops_no_other():
     assert found["setr"].reason == "No adapter here." and found["union"].ids
 
     found = lines(fake_engine(judge=ScriptedJudge({}, fail_at="white")))
-    assert "RuntimeError: the judge fell over" in found["setr"].reason and found["cot"].ids
+    assert "incident" in found["setr"].reason and "fell over" not in found["setr"].reason
+    assert found["cot"].ids
     assert lines(fake_engine(), names=["onion"])["onion"].reason
 
 

@@ -80,3 +80,33 @@ def test_bootstrap_takes_any_statistic():
         [3.0, 1.0, 2.0], lambda some: float(np.max(some)), resamples=200
     )
     assert 1.0 <= low <= high == 3.0
+
+
+def test_soft_recall_takes_the_best_label_and_no_negative_one():
+    labels = {"a": -1.0, "c": 0.5, "d": 1.0}
+    assert [m.soft_recall_at_k(RANKED, labels, k) for k in (1, 2, 3, 4)] == [0.0, 0.0, 0.5, 1.0]
+    assert m.soft_recall_at_k(RANKED, {}, 5) == 0.0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_properties_of_metrics(seed):
+    """What holds of any ranking, whatever it is."""
+    rng = np.random.default_rng(seed)
+    ids = [f"p{n}" for n in rng.permutation(60)]
+    targets = list(rng.choice(ids, size=rng.integers(1, 8), replace=False))
+    labels = dict(zip(ids, rng.uniform(-1, 1, 60), strict=True))
+    group = [*rng.choice(ids, 5, replace=False), targets[0]]
+    reference = next(i for i in ids if i not in targets)
+    recalls = [m.recall_at_k(ids, targets, k) for k in range(61)]
+    assert recalls == sorted(recalls) and recalls[-1] == 1.0  # never falls with k
+    soft = [m.soft_recall_at_k(ids, labels, k) for k in range(61)]
+    assert soft == sorted(soft)
+    in_group = [m.recall_subset_at_k(ids, targets[:1], group, k) for k in (1, 2, 3)]
+    assert in_group == sorted(in_group)
+    for k in (1, 5, 10, 60):
+        ap = m.average_precision_at_k(ids, targets, k)
+        assert 0.0 <= ap <= 1.0
+        tail = [ids[int(n)] for n in k + rng.permutation(60 - k)]
+        assert m.average_precision_at_k([*ids[:k], *tail], targets, k) == ap
+        without = [i for i in ids if i != reference]  # leaving the reference out lowers no rank
+        assert m.recall_at_k(without, targets, k) >= m.recall_at_k(ids, targets, k)

@@ -103,7 +103,10 @@ def test_an_adapter_is_on_only_where_it_is_asked_for(vlm, pictures):
 
 
 def test_a_batch_writes_what_one_by_one_writes(vlm, pictures):
-    turns = [[pictures[0], "describe"], [pictures[1], prompts.describe_prompt("a hat", "union")]]
+    turns = [
+        [pictures[0], "describe"],
+        [pictures[1], prompts.describe_prompt("a hat", "union", "a dog")],
+    ]
     assert vlm.generate(turns, max_new_tokens=6) == [
         vlm.generate([turn], max_new_tokens=6)[0] for turn in turns
     ]
@@ -244,7 +247,7 @@ def test_unknown_words_are_named_once_and_in_order(vlm):
 
 def test_a_model_without_the_words_cannot_judge(vlm):
     with pytest.raises(CirError, match="no single token for 'perhaps'"):
-        verdicts._variants(vlm, "perhaps")
+        verdicts.spellings(vlm, "perhaps")
 
 
 # --- loading ------------------------------------------------------------------------------

@@ -7,13 +7,13 @@ from cirdemo.types import BadInput, Rationale
 
 
 def test_prompts_hold_the_modification_and_the_wanted_description():
-    assert prompts.describe_prompt("make it red", "union") == (
-        "Modification: make it red. Describe the target in one sentence: everything the "
-        "reference shows, with the modification done."
+    assert prompts.describe_prompt("make it red", "union", "a dog") == (
+        "Reference: a dog. Modification: make it red. Describe the target in one sentence: "
+        "everything the reference shows, with the modification done."
     )
-    assert prompts.describe_prompt("make it red", "intersection") == (
-        "Modification: make it red. Describe the target in one short sentence: only what the "
-        "modification is about, nothing else of the reference."
+    assert prompts.describe_prompt("make it red", "intersection", "a dog") == (
+        "Reference: a dog. Modification: make it red. Describe the target in one short sentence: "
+        "only what the modification is about, nothing else of the reference."
     )
     assert prompts.judge_prompt("make it red", "a red dog") == (
         "Modification: make it red. Wanted: a red dog. "

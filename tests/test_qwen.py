@@ -80,7 +80,7 @@ def test_every_branch_of_a_tree_is_a_forward_of_its_own(model, turns):
     tree = [
         turns.reference(2),
         turns.say("describe the picture", "a dog", 0),
-        turns.modification("make it white", 0),
+        turns.text("Modification: make it white.", 0),
         turns.describe("union", "a white dog", 2),
         turns.next_picture(1, "a cat in the snow", 2),
         turns.candidate(3, 2, None)[0],

@@ -81,21 +81,20 @@ def results(engine):
     return {r.method: r.means for r in evaluate(engine, "fables", "test", methods, QUERIES)}
 
 
-@pytest.mark.xfail(strict=True, reason="by P(Yes) alone the judge does not reach this floor yet")
-def test_the_judge_alone_takes_away_a_third_of_the_misses(results):
+def test_the_judge_alone_takes_away_half_of_the_misses(results):
     missed = {m: 1 - results[m]["R@1"] for m in ("intersection", "setr")}
-    assert missed["setr"] <= missed["intersection"] * 2 / 3
+    assert missed["setr"] <= missed["intersection"] / 2
 
 
 def test_floors_on_the_first_test_queries(results):
-    assert results["intersection"]["R@10"] >= 0.5
-    assert results["intersection"]["R@1"] > results["union"]["R@1"]
-    # by P(Yes) alone the judge is about as good as the coarse list; with its prior it is better
-    assert results["setr"]["R@1"] >= 0.65
-    assert results["setr_fused"]["R@1"] > results["intersection"]["R@1"]
-    assert results["setr"]["judge_AUC"] >= 0.95
-    assert results["cot"]["conclusion_match"] >= 0.65
-    assert results["caption"]["caption_match"] >= 0.8
+    assert results["intersection"]["R@10"] >= 0.9
+    assert results["intersection"]["R@1"] >= results["union"]["R@1"] + 0.1
+    assert results["setr"]["R@1"] >= 0.8
+    assert results["setr"]["mAP@10"] >= 0.75
+    assert results["setr"]["judge_AUC"] >= 0.97
+    assert results["cot"]["R@10"] >= 0.9
+    assert results["cot"]["conclusion_match"] >= 0.75
+    assert results["caption"]["caption_match"] >= 0.88
 
 
 def test_an_unknown_word_is_named_and_nothing_fails(engine):

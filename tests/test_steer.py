@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from cirdemo.cache import Memory
-from cirdemo.region import masked
+from cirdemo.region import SIDE, masked
 from cirdemo.steer import Steer, steered
 from cirdemo.types import BadInput, Composed
 
@@ -66,6 +66,22 @@ def test_a_region_hides_its_cells_and_nothing_else():
     kept = masked(image, f"keep:{corner}")
     assert kept.getpixel((20, 20)) == (0, 0, 255)
     assert masked(image, "") is image and masked(image, f"keep:{0:036x}") is image
+
+
+def test_a_part_of_the_picture_is_searched_by():
+    image = Image.new("RGB", (240, 120), "red")
+    image.paste("blue", (120, 0, 240, 60))
+    part = masked(image, "crop:.5,0,1,0.5")
+    assert part.size == (120, 60) and part.getcolors() == [(7200, (0, 0, 255))]
+    cell = [1 << (SIDE * SIDE - 1 - (SIDE * row + column)) for row, column in ((0, 6), (5, 11))]
+    assert masked(image, f"crop:{sum(cell):036x}").tobytes() == part.tobytes()
+    assert masked(image, f"crop:{0:036x}") is image
+    assert masked(image, "crop:0,0,1,1").tobytes() == image.tobytes()
+    for wrong in ("0.5,0,0.5,1", "0.6,0,0.5,1", "0,0,1.5,1", "0,0,,1"):
+        with pytest.raises(BadInput, match="four shares"):
+            masked(image, f"crop:{wrong}")
+    with pytest.raises(BadInput, match="12 x 6 pixels"):
+        masked(image, "crop:0,0,0.05,0.05")
 
 
 @pytest.mark.parametrize("written", ["ignore:zz", "hide:" + "0" * 36, "ignore:" + "f" * 36, "x"])

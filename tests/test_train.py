@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 
 from cirdemo import prompts
-from cirdemo.data.drawn import queries
+from cirdemo.data.drawn import edits, fables, queries
 from cirdemo.models.encoders import OpenClipEncoder
 from cirdemo.models.mllm import VisionLanguageModel
 from cirdemo.train import adapters, encoder, mllm, pools, recipes, vision
@@ -161,6 +161,22 @@ def test_the_best_weights_on_held_out_data_are_kept(tmp_path):
     assert len(kept) == 3 and facts["held_out"] == 0.5  # not at the third check, which rose
 
 
+def test_edits_are_made_up_over_pictures_that_may_be_trained_on():
+    pool = queries.make_pool("fables", ("train",) * (HELD_OUT + 6), 3)
+    drawn = types.SimpleNamespace(pool=pool, pictures=range(len(pool.contents)))
+    stream = mllm.QueryStream({"fables": drawn}, 1)
+    contents, known = pool.contents, {(a.reference, a.edit.text) for a in pool.asked}
+    some = [stream.fresh("fables", mixed=1.0) for _ in range(200)]
+    new = {(a.reference, a.edit.text) for a in some} - known
+    assert len(new) > 190
+    assert {a.edit.kind for a in some} >= set(mllm.NAMED)
+    for asked in some:
+        scene = contents[asked.reference]
+        assert asked.reference // queries.FAMILY_PICTURES % HELD_OUT
+        assert edits.is_mixed(scene.animals)
+        assert fables.split_of(asked.edit.animals, asked.edit.action) == "train"
+
+
 @pytest.mark.parametrize("held_out", [True, False])
 def test_held_out_families_are_never_trained_on(held_out, home):
     drawn = types.SimpleNamespace(
@@ -176,17 +192,18 @@ def test_held_out_families_are_never_trained_on(held_out, home):
         assert len(some) == (4 if held_out else 196)
 
 
-def test_a_part_of_a_pool_is_a_pool_of_its_own(tmp_path):
-    drawn = pools.drawn_pool("fables", 5, 1, tmp_path)
-    part = pools.part(drawn, 2, 3)  # two whole parts, so that the fourth is the second again
-    assert part.pool.contents == drawn.pool.contents[20:40]
-    assert part.boxes == drawn.boxes[20:40]
-    np.testing.assert_array_equal(part.pictures, drawn.pictures[20:40])
-    for mine, theirs in zip(part.pool.asked, drawn.pool.asked[10:20], strict=True):
-        assert queries.describe(part.pool, mine) == queries.describe(drawn.pool, theirs)
-        assert [i + 20 for i in mine.near] == list(theirs.near)
-    assert all(part.targets)
-    assert pools.part(drawn, 6, 1) is drawn
+def test_language_models_read_pictures_that_their_tower_has_not_seen(tmp_path):
+    def job(seed):
+        drawn = {"fables": pools.drawn_pool("fables", 3, recipes.POOL_SEED, tmp_path / "pools")}
+        state = tmp_path / "train" / "judge"
+        return recipes.Job({"fables": 3}, drawn, 1.0, seed, tmp_path, tmp_path, state, None)
+
+    seen = job(0).drawn["fables"].pool.contents
+    one, two = (job(seed).read()["fables"] for seed in (0, 1))
+    assert len(one.pictures) == len(two.pictures) == 30
+    for mine, others in ((one, seen), (two, seen), (two, one.pool.contents)):
+        assert not set(mine.pool.contents) & set(others)
+    assert one.fingerprint != two.fingerprint
 
 
 def test_two_animals_are_drawn_more_often_and_garments_less():
@@ -226,3 +243,49 @@ def test_matrices_go_to_muon_and_all_else_to_adamw():
     assert rest == {id(p) for p in (net.inner.bias, net.head.weight, net.head.bias)}
     (plain,) = Optimizers(list(net.named_parameters()), Schedule(seconds=1, muon=False)).parts
     assert {id(p) for g in plain.param_groups for p in g["params"]} == matrices | rest
+
+
+# --- what the judge is shown --------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """A judge's trainer without its model, and fables queries by the kind of their edit."""
+    folder = tmp_path_factory.mktemp("pool")
+    drawn = {w: pools.drawn_pool(w, 20, 1, folder) for w in ("fables", "wardrobe")}
+    trainer = adapters.JudgeTrainer.__new__(adapters.JudgeTrainer)
+    trainer.recipe, trainer.steps = adapters.JudgeRecipe(), adapters.PRACTISED
+    trainer.stream = mllm.QueryStream(drawn, 0)
+    trainer.hard = {w: np.zeros((len(d.targets), 1), np.int32) for w, d in drawn.items()}
+    trainer.subjects = adapters.by_subject(drawn["fables"].pool)
+    return trainer, drawn["fables"]
+
+
+def test_edits_of_the_surroundings_are_asked_about_the_same_animals_elsewhere(shown):
+    trainer, drawn = shown
+    pool, looked = drawn.pool, 0
+    for number, asked in enumerate(pool.asked):
+        if asked.edit.kind not in adapters.AROUND:
+            continue
+        wanted = pool.contents[asked.reference].subject
+        there = {i for i, scene in enumerate(pool.contents) if scene.subject == wanted}
+        hits = set(drawn.targets[number])
+        pictures = trainer._shown("fables", number, hits)
+        assert len(pictures) == len(set(pictures)) == trainer.recipe.candidates
+        assert hits & set(pictures)
+        wrong = there - hits
+        assert len(wrong & set(pictures)) >= min(len(wrong), trainer.recipe.alike)
+        looked += 1
+    assert looked > 10
+
+
+def test_edits_of_the_surroundings_come_more_often_than_they_occur(shown):
+    trainer, drawn = shown
+    kinds = [
+        drawn.pool.asked[n].edit.kind
+        for w, n in (trainer._draw() for _ in range(400))
+        if w == "fables"
+    ]
+    share = sum(k in adapters.AROUND for k in kinds) / len(kinds)
+    natural = sum(a.edit.kind in adapters.AROUND for a in drawn.pool.asked) / len(drawn.pool.asked)
+    assert share > natural + 0.2

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch.nn import functional
 
 from cirdemo.config import Settings, build_engine
@@ -206,9 +207,7 @@ def test_dpo_trains_the_text_blocks_alone_and_loads(worlds, encoder, tmp_path, p
         optimizer.zero_grad()
     assert all(p.grad is None for p in encoder.model.parameters())
     trainer.save(tmp_path, encoder.space)
-    assert all(
-        key.startswith("resblocks.") for key in trained.load_file(tmp_path / trained.WEIGHTS)
-    )
+    assert all(key.startswith("resblocks.") for key in load_file(tmp_path / trained.WEIGHTS))
     tower = trained.load_tuned_tower(encoder.model, tmp_path, name, encoder.space)
     vector = kind(encoder, tower).compose(_query()).vector
     trainer.policy.blocks.half().float()  # what half precision leaves of it
@@ -277,7 +276,7 @@ def test_a_missing_checkpoint_names_the_command(encoder, tmp_path, name):
     reason = engine.methods()[name]
     assert f"No checkpoint '{name}'" in reason and f"cirdemo train {name}" in reason
     assert "\n" not in reason
-    other = build_engine(Settings(checkpoints=tmp_path, profile="paper"))
+    other = build_engine(Settings(checkpoints=tmp_path, profile="paper", encoder=str(tmp_path)))
     assert f"has no weights '{name}'" in other.methods()[name]
     load = {
         "inversion": trained.load_inverter,

@@ -12,10 +12,10 @@ from fake_ui_engine import FakeEngine
 from cirdemo.evaluate import Measurement
 from cirdemo.export import report_json
 from cirdemo.results import write
-from cirdemo.ui.benchmark_desk import Desk, Look, contents
-from cirdemo.ui.benchmark_events import BenchmarkHandlers
-from cirdemo.ui.benchmark_judge import AS_JUDGED, FITTED
-from cirdemo.ui.benchmark_run import PUBLIC, STEP, RunHandlers
+from cirdemo.ui.benchmark.desk import Desk, Look, contents
+from cirdemo.ui.benchmark.events import BenchmarkHandlers
+from cirdemo.ui.benchmark.judge import AS_JUDGED, FITTED
+from cirdemo.ui.benchmark.run import PUBLIC, STEP, RunHandlers
 from cirdemo.ui.context import Context
 from cirdemo.ui.shelf import Library
 from cirdemo.ui.view import View
@@ -165,7 +165,7 @@ def test_choices_narrow_and_widen_the_list(handlers):
 
 
 def test_pages_turn_and_walking_back_lands_on_the_last_row(handlers, monkeypatch):
-    monkeypatch.setattr("cirdemo.ui.benchmark_cases.PAGE", 1)
+    monkeypatch.setattr("cirdemo.ui.benchmark.cases.PAGE", 1)
     look = handlers.filter(None, KEY, Look(), click(facet="blame", value="missed"))[3]
     rows, detail, look = handlers.pick(None, KEY, look, click(action="page", value="1"))
     assert look.picked == "q2" and "2–2 of 2" in rows
@@ -249,7 +249,7 @@ def test_a_run_goes_in_steps_and_opens_at_the_end(runs, handlers):
 
 
 def test_a_stopped_run_keeps_what_it_has(runs, handlers, monkeypatch):
-    monkeypatch.setattr("cirdemo.ui.benchmark_run.STEP", 1)
+    monkeypatch.setattr("cirdemo.ui.benchmark.run.STEP", 1)
     desk, *_ = runs.start(None, "fables", "val", ["text"], 2)
     for _ in range(2):
         desk, told, *_ = runs.tick(desk)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -31,7 +32,20 @@ def test_an_edit_is_answered_in_five_chapters(page):
         "(old) => document.querySelector('#heatmaps .picked b').innerText !== old", arg=before
     )
     assert third.get_attribute("aria-pressed") == "true"
-    assert page.get_by_role("button", name="Search", exact=True).is_enabled()
+    page.locator("#search:enabled").wait_for(timeout=60_000)
+
+
+def test_a_newcomer_presses_a_question_and_reads_why(page):
+    lead = page.locator("#notice .lead").first
+    asked = lead.locator("q").inner_text()
+    lead.click()
+    told = page.locator("#notice .told li")
+    told.nth(1).wait_for(timeout=120_000)
+    expect(told.first).to_contain_text("The intersection leaves out")
+    assert page.locator("#modification textarea").input_value() == asked
+    page.locator("#search:enabled").wait_for(timeout=120_000)
+    assert page.locator("#notice .lead").count() == 0
+    expect(told.last).to_contain_text("target")  # what the judge did to it
 
 
 def test_an_empty_text_is_told_not_thrown(page):
@@ -40,7 +54,7 @@ def test_an_empty_text_is_told_not_thrown(page):
     page.get_by_role("button", name="Search", exact=True).click()
     toast = page.get_by_test_id("toast-body")
     toast.wait_for()
-    assert "Write what should change" in toast.inner_text()
+    expect(toast).to_contain_text("Write what should change")
     page.locator("#search:enabled").wait_for()
 
 
@@ -49,7 +63,7 @@ def test_a_run_can_be_stopped_and_started_again(page):
     page.locator("#describe textarea").first.wait_for(timeout=60_000)
     page.get_by_role("button", name="Stop").click()
     page.locator("#search:enabled").wait_for()
-    assert "Stopped" in page.locator("#notice").inner_text()
+    expect(page.locator("#notice")).to_contain_text("Stopped")
     page.get_by_role("button", name="Search", exact=True).click()
     page.locator("#judge svg.flow").wait_for(timeout=120_000)
 

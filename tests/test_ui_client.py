@@ -172,6 +172,9 @@ def test_only_thumbnails_are_served(served):
 
     client, engine = served
     base = client.src.rstrip("/")
-    good = httpx.get(f"{base}/gradio_api/file={engine.shelf.thumbnail('f001')}")
+    engine.gallery("fables")
+    good = httpx.get(f"{base}/thumbnails/fables/f001.webp")
     assert good.status_code == 200 and good.headers["content-type"] == "image/webp"
-    assert httpx.get(f"{base}/gradio_api/file=/etc/hostname").status_code in (403, 404)
+    file = engine.shelf.thumbnail("f001")
+    for other in (file, "/etc/hostname"):
+        assert httpx.get(f"{base}/gradio_api/file={other}").status_code in (403, 404)

@@ -17,7 +17,7 @@ from PIL import Image
 from cirdemo.evaluate.duel import Setting
 from cirdemo.lineup import Line
 from cirdemo.ui.compare import duel_views, lab_views, lineup_views
-from cirdemo.ui.compare_tab import CompareHandlers
+from cirdemo.ui.compare.tab import CompareHandlers
 from cirdemo.ui.context import Context
 from cirdemo.ui.shelf import Library
 from cirdemo.ui.view import View
@@ -219,6 +219,14 @@ def test_a_setting_that_cannot_run_is_told_and_stops_nothing(make, panel, says):
     with pytest.raises(gr.Error, match=says):
         steps.extend(make().duel.search(*panel, *B, 5, "all", GALLERY))
     assert len(steps) == 1  # the same sentence at the head of the view
+
+
+def test_what_a_duel_has_told_does_not_grow_while_it_is_read(make):
+    steps = make().duel.search(*A, *B, 5, "all", GALLERY)
+    first, *_ = next(steps)
+    told = len(first["rows"])
+    later = [len(state["rows"]) for state, *_ in steps]
+    assert len(first["rows"]) == told == 1 and later == [2]
 
 
 def test_a_stopped_duel_keeps_its_rows(make):

@@ -15,12 +15,14 @@ from cirdemo.gallery.progress import Progress, Report
 from cirdemo.parts import Part, Parts
 from cirdemo.shelves import Shelves
 from cirdemo.types import Triplet
-from cirdemo.ui import build_tab, build_views, gallery_views
 from cirdemo.ui.build import build_app
-from cirdemo.ui.build_tab import BuildHandlers
 from cirdemo.ui.context import Context
-from cirdemo.ui.gallery_tab import GalleryHandlers, Place
-from cirdemo.ui.jobs import Job, Jobs
+from cirdemo.ui.gallery import build as build_tab
+from cirdemo.ui.gallery import build_views
+from cirdemo.ui.gallery import views as gallery_views
+from cirdemo.ui.gallery.build import BuildHandlers
+from cirdemo.ui.gallery.jobs import Job, Jobs
+from cirdemo.ui.gallery.tab import GalleryHandlers, Place
 from cirdemo.ui.shelf import Library
 from cirdemo.ui.view import View
 from tests.fixtures_pictures import SlowEncoder, coded, write_folder, write_zip
@@ -290,7 +292,7 @@ def test_a_visitors_build_ends_when_nobody_looks(monkeypatch):
             time.sleep(0.005)
             yield Progress(phase="encoding")
 
-    monkeypatch.setattr("cirdemo.ui.jobs.LOST", 0.05)
+    monkeypatch.setattr("cirdemo.ui.gallery.jobs.LOST", 0.05)
     job = Jobs().begin(Job(name="x", steps=endless, needs_watcher=True))
     job.wait(5)
     assert not job.running
@@ -366,8 +368,8 @@ def test_reports_say_all_there_is():
 
 
 def test_a_reference_without_a_text_waits_for_one(tmp_path):
-    from cirdemo.ui.events import SearchHandlers
-    from cirdemo.ui.look import LookHandlers
+    from cirdemo.ui.search.events import SearchHandlers
+    from cirdemo.ui.search.look import LookHandlers
 
     engine = FakeEngine(tmp_path)
     library = Library(engine)

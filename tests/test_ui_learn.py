@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
-import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -24,11 +23,13 @@ from cirdemo.types import (
     Reranked,
     SearchResult,
 )
-from cirdemo.ui import findings, learn_views, quiz
+from cirdemo.ui import findings
 from cirdemo.ui.context import Context
 from cirdemo.ui.findings import Run
-from cirdemo.ui.learn_tab import KEYS, LearnHandlers
-from cirdemo.ui.lessons import LESSONS
+from cirdemo.ui.learn import quiz
+from cirdemo.ui.learn import views as learn_views
+from cirdemo.ui.learn.lessons import LESSONS
+from cirdemo.ui.learn.tab import KEYS, LearnHandlers
 from cirdemo.ui.shelf import Library
 from cirdemo.ui.view import View
 from tests.fakes import fake_engine
@@ -127,6 +128,51 @@ def test_dpo_is_compared_with_chance():
     assert not findings.tuned(run_of(dpo_published=2, **places)).holds
 
 
+def _written(run, **texts):
+    """The run with descriptions that say more."""
+    told = {m: replace(d, text=texts[m]) for m, d in run.result.descriptions.items()}
+    return replace(run, result=replace(run.result, descriptions=told))
+
+
+def test_a_search_is_told_in_sentences_that_its_captions_bear_out():
+    texts = {"union": "a dog hugging in the snow", "intersection": "a dog hugging"}
+    ahead = _written(run_of(union=41, intersection=1), **texts)
+    carried, apart = findings.walked(ahead)
+    assert "leaves out “in the snow”. Of the union's first 10 pictures 2" in carried
+    # the first picture of the union is p1, "a dog in the snow"
+    assert "shows “in the snow”, as the reference does, but not “hugging”" in apart
+    told = {"t": "a dog hugging a cat in the snow"}
+    behind = replace(
+        _written(run_of(union=1, intersection=7), **texts), caption=lambda i: told.get(i, "a lion")
+    )
+    assert "the target still shows “in the snow”" in findings.walked(behind)[1]
+    # a target that shows nothing of it is no proof of anything
+    assert len(findings.walked(replace(behind, caption=lambda i: "a lion"))) == 1
+    # level: nothing to tell apart
+    assert len(findings.walked(_written(run_of(union=3, intersection=3), **texts))) == 1
+
+
+def test_a_search_says_nothing_of_pictures_without_captions():
+    run = run_of(union=41, intersection=1)
+    assert findings.walked(replace(run, caption=lambda i: i)) == ()
+    assert findings.walked(run_of(union=41)) == ()  # nothing to compare
+
+
+@pytest.mark.parametrize(
+    ("judged", "said"),
+    [
+        ((verdict("t", 1, 3, 0.9), verdict("p1", 2, 1, 0.1)), "moved the target up: 3 → 1"),
+        ((verdict("p1", 1, 2, 0.9), verdict("t", 2, 1, 0.1)), "moved the target down: 1 → 2"),
+        ((verdict("t", 1, 1, 0.9),), "left the target at rank 1"),
+        ((verdict("p1", 1, 1, 0.9),), "No target was among the candidates"),
+    ],
+)
+def test_a_search_says_what_the_judge_did(judged, said):
+    run = run_of(judged=judged, union=3, intersection=3)
+    assert said in findings.walked(run)[-1]
+    assert said not in " ".join(findings.walked(replace(run, targets=set())))
+
+
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
     return FakeEngine(tmp_path_factory.mktemp("pictures"))
@@ -161,13 +207,11 @@ def test_every_chapter_runs_and_proves_itself(handlers, key):
     assert sheet["visible"] and "case sheet" in page and "known target" in page
 
 
-def test_old_case_sheets_are_removed(handlers, engine, tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    *_, (_, sheet) = handlers.run(("union", 0))
-    old = Path(sheet["value"]).parent
-    os.utime(old, (0, 0))
-    *_, (_, sheet) = handlers.run(("union", 0))
-    assert not old.exists() and Path(sheet["value"]).is_file()
+def test_case_sheets_lie_where_old_files_are_swept(handlers, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    sheets = [list(handlers.run(("union", 0)))[-1][1]["value"] for _ in range(2)]
+    assert len(set(sheets)) == 2  # one visitor's each
+    assert all(Path(sheet).is_relative_to(tmp_path / "downloads") for sheet in sheets)
 
 
 def test_a_chapter_opens_in_search(handlers):

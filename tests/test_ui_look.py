@@ -1,5 +1,6 @@
 """Chapter 3: maps, words, control, curves, strip and figures, over the stand-in engine."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,12 @@ from PIL import Image
 
 from cirdemo.explain.curves import carried, curve_areas, curve_lines
 from cirdemo.types import BadInput, CirError
-from cirdemo.ui import look_views
-from cirdemo.ui.look import LookHandlers
+from cirdemo.ui.search import look_views
+from cirdemo.ui.search.history import History
+from cirdemo.ui.search.look import LookHandlers
+from cirdemo.ui.search.story import CHAPTERS, PAGE, Story
 from cirdemo.ui.shelf import Library
+from cirdemo.ui.view import View
 from tests.fake_ui_engine import FakeEngine
 
 
@@ -56,7 +60,8 @@ def test_a_picked_picture_under_both_descriptions_and_word_by_word(look, engine,
     html = look.chapter(result, "fables", "f005")
     for title in ("Union", "Intersection", "Difference", "The picture"):
         assert f"<b>{title}</b>" in html
-    assert 'id="chapter-3"' in html and html.count("data:image/webp") >= 4
+    assert 'id="chapter-3"' in html and html.count('<img class="heat" src="data:image/webp') == 3
+    assert "--under:url(&#x27;" not in html and "--under:url('thumbnails/fables/f005.webp')" in html
     *words, control = values(html)
     assert words == ["two brown dogs", "with hats", "hugging", "in the snow", "beside a sledge"]
     assert not {control} & set(" ".join(words).split()) and f"control: {control}" in html
@@ -91,7 +96,7 @@ def test_curves_can_wait_and_are_measured_once(look, result, monkeypatch):
     assert "Measuring how much" in early and "<svg" not in early
     html = look.chapter(result, "fables", "f005")
     assert html.count('<svg class="curve"') == 2 and "the hottest 20% of the area" in html
-    monkeypatch.setattr("cirdemo.ui.look.curve_lines", None)
+    monkeypatch.setattr("cirdemo.ui.search.look.curve_lines", None)
     assert (
         html.split("</header>")[1] == look.chapter(result, "fables", "f005").split("</header>")[1]
     )
@@ -105,13 +110,14 @@ def test_the_strip_shows_the_first_of_intersection_on_one_scale(look, result):
 
 
 @pytest.mark.parametrize(("kind", "head"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
-def test_figures_can_be_taken_away(look, result, kind, head, tmp_path):
+def test_figures_can_be_taken_away(look, result, kind, head):
     path = Path(look.download(result, "fables", "f005", kind, "hugging"))
     assert path.suffix == f".{kind}" and path.read_bytes().startswith(head)
     if kind == "svg":
         text = path.read_text()
         assert "Union" in text and "two brown dogs with hats hugging" in text
-    assert look.download(result, "fables", "f005", kind, "hugging") == str(path)
+    again = Path(look.download(result, "fables", "f005", kind, "hugging"))
+    assert again.name == path.name == f"maps-f005.{kind}" and again != path  # one visitor's each
 
 
 def test_what_cannot_be_is_said(look, engine, result, monkeypatch):
@@ -132,6 +138,21 @@ def test_texts_of_strangers_are_escaped(look, engine, result):
     bad = replace(result.descriptions["union"], text="<script>alert(1)</script> dog")
     sent = replace(result, descriptions={**result.descriptions, "union": bad})
     assert "<script" not in look.chapter(sent, "fables", "f005", "<script>")
+
+
+def test_no_message_of_a_search_is_large(tmp_path):
+    engine = FakeEngine(tmp_path, count=60)
+    engine.parts = SimpleNamespace(fusions={}, encoder=SimpleNamespace(get=Mean))
+    library = Library(engine)
+    story = Story(engine, library, LookHandlers(engine, library))
+    view = View(gallery="fables", reference_id="f000", text="hugging instead", depth=50)
+    sizes: dict[str, int] = {}
+    for step in story.stages(view, None, None, History()):
+        named = {name: p for name, p in zip(PAGE, step, strict=True) if isinstance(p, str)}
+        what = "+".join(name for name in named if name in CHAPTERS)
+        sizes[what] = max(sizes.get(what, 0), len(json.dumps(named).encode()))
+    assert max(sizes.values()) < 56_000  # a gallery's real addresses are some 20 characters longer
+    assert 5_000 < sizes["heatmaps"] < 30_000  # layers, and no picture that the page has already
 
 
 # --- curves -------------------------------------------------------------------------------

@@ -11,8 +11,9 @@ from PIL import Image
 
 from cirdemo.export import search_json
 from cirdemo.types import Cue, Reranked
-from cirdemo.ui import cards, judge_views, views
+from cirdemo.ui import cards
 from cirdemo.ui.cards import Marks
+from cirdemo.ui.search import judge_views, views
 from cirdemo.ui.view import View
 
 
@@ -154,8 +155,11 @@ def test_with_the_adapter_off_both_verdicts_are_told(stages):
 
 def test_the_notice_tells_unknown_words_and_the_targets_rank(stages):
     target = stages[-1].reranked[3].image_id
-    html = views.notice(stages[-1], [target])
+    html = views.notice(stages[-1], [target], pictures=Pictures())
     assert "re-ranked</span><b>4</b>" in html
+    assert "known target: " in html and "union puts this first: " in html
+    nowhere = views.notice(stages[-1], ["of another gallery"])
+    assert f'<b class="none">beyond {len(stages[-1].coarse["union"].ids)}</b>' in nowhere
     assert views.notice(None) == ""
 
 

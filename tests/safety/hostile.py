@@ -1,0 +1,56 @@
+"""Texts that a browser, a spreadsheet or a template would run, each made to be noticed.
+
+What one of them reaches leaves a trace: `window.hit` is set, a dialog opens, an element of class
+`hit` is there, or a request goes to hit.example.
+"""
+
+RUN = "window.hit=1"
+IMG = f'<img class="hit" src=x onerror="{RUN}">'
+STRINGS = (
+    f"<script>{RUN}</script>",
+    f"</script><script>{RUN}</script>",
+    IMG,
+    f'"><script>{RUN}</script>',
+    f"'><script>{RUN}</script>",
+    f'" onmouseover="{RUN}" autofocus onfocus="{RUN}" x="',
+    f"' onfocus='{RUN}' autofocus x='",
+    f"</title>{IMG}",
+    f"</style>{IMG}",
+    f"</textarea>{IMG}",
+    f"--><script>{RUN}</script>",
+    f"<![CDATA[<script>{RUN}</script>]]>",
+    f'<svg class="hit" onload="{RUN}">',
+    f'<svg><animate class="hit" onbegin="{RUN}" attributeName=x dur=1s>',
+    '<iframe class="hit" src="javascript:parent.hit=1"></iframe>',
+    f"<iframe class=hit srcdoc='<script>parent.{RUN}</script>'></iframe>",
+    f'<details class="hit" open ontoggle="{RUN}">',
+    f'<body class="hit" onload="{RUN}">',
+    f'<marquee class="hit" onstart="{RUN}">',
+    f'<video class="hit"><source onerror="{RUN}"></video>',
+    '<object class="hit" data="https://hit.example/x"></object>',
+    '<link class="hit" rel="stylesheet" href="https://hit.example/x.css">',
+    '<base class="hit" href="https://hit.example/">',
+    '<meta class="hit" http-equiv="refresh" content="0;url=https://hit.example/">',
+    '<form class="hit" action="https://hit.example/"><input type="submit" autofocus></form>',
+    '<a class="hit" href="javascript:window.hit=1">x</a>',
+    "javascript:window.hit=1",
+    "[x](javascript:window.hit=1)",
+    "![x](https://hit.example/x.png)",
+    "<style>@import 'https://hit.example/x.css';</style>",
+    "url(https://hit.example/x.png)",
+    "&lt;script&gt;window.hit=1&lt;/script&gt;",
+    "\\u003cscript\\u003ewindow.hit=1\\u003c/script\\u003e",
+    f"<scr\0ipt>{RUN}</scr\0ipt>",
+    f"<ſcript>{RUN}</ſcript>＜script＞{RUN}＜/script＞",
+    "${window.hit=1} `${window.hit=1}` {{window.hit=1}} {%25 window.hit=1 %25}",
+    "{{constructor.constructor('window.hit=1')()}}",
+    f"<math><mtext><table><mglyph><style><!--</style>{IMG}",
+    f"<noscript><p title='</noscript>{IMG}'>",
+    '=HYPERLINK("https://hit.example/","x")',
+    "+1+cmd|' /C calc'!A0",
+    "@SUM(1+1)*cmd|' /C calc'!A0",
+    "-2+3+cmd|' /C calc'!A0",
+    "\t=1+1",
+    "\u202e<script>window.hit=1</script>\u202c",
+    "../../../etc/passwd%00.webp",
+)

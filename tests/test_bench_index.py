@@ -1,0 +1,35 @@
+"""`bench index` on a few pictures: its parts, its builds, what they are held against."""
+
+import pytest
+
+from cirdemo.bench import index, tables
+from cirdemo.gallery.indexing import AHEAD, _Work
+from tests.fixtures_pictures import SlowEncoder, write_folder
+
+
+@pytest.fixture
+def files(tmp_path):
+    return sorted(write_folder(tmp_path / "photos", 20).rglob("*.*"))
+
+
+def test_a_report_holds_the_parts_the_bound_and_three_builds(files):
+    report = index.bench(files, SlowEncoder(), rounds=1)
+    assert report["builds"]["whole"]["encoded"] == len(files) - 1
+    assert report["builds"]["unchanged"]["encoded"] == 0
+    assert report["builds"]["added"]["encoded"] == 1
+    assert report["bounds"]["encode_decode"] > report["bounds"]["all_parts"] > 0
+    assert report["bf16"] is None  # it is no encoder of open_clip's
+    text = tables.markdown(report)
+    assert (
+        "| **built** |" in text and "unchanged folder: pictures encoded | 0 | ≤ 0 | met |" in text
+    )
+
+
+def test_more_small_pictures_than_large_ones_are_decoded_ahead():
+    work = _Work(None, None, keep_copies=False)
+    least, most = AHEAD
+    assert work.ahead() == least  # the first may be of any size
+    work.area = 256 * 256.0
+    assert work.ahead() == most
+    work.area = 4e6
+    assert least < work.ahead() < most
