@@ -1,11 +1,9 @@
-"""Whether a picture carries writing, told by the shapes of letters; nothing is read.
+"""Whether a picture carries writing, told by shapes of letter size in a row; nothing is read.
 
 A model that reads can be talked into things by what stands on a picture, so the page says so.
 """
 
 from __future__ import annotations
-
-import itertools
 
 import numpy as np
 from PIL import Image
@@ -16,8 +14,6 @@ LEVELS = (64, 128, 192)  # greys that part ink from ground, both ways round
 HEIGHT = (5, 0.3)  # pixels of a letter at least, and share of the picture at most
 GAP = 1.2  # letter heights between two letters of a word at most
 LEAST = 6  # letters in a row that count as writing: of shorter rows clean pictures hold too many
-GRID = 6  # cells a side that a letter's shape is compared in
-UNLIKE = 0.12  # mean difference of neighbours' shapes: dots and stripes repeat, letters do not
 
 
 def has_writing(picture: Image.Image) -> bool:
@@ -43,7 +39,7 @@ def _longest(ink: np.ndarray) -> int:
         if least <= height <= most and 0.1 * height <= width <= 1.6 * height and inside:
             part = labels[rows, columns] == number
             if 0.15 <= part.mean() <= 0.95:
-                found.append((columns.start, columns.stop, rows.start, rows.stop, part))
+                found.append((columns.start, columns.stop, rows.start, rows.stop))
     found.sort(key=lambda one: one[0])
     longest = 0
     for number, first in enumerate(found):
@@ -55,18 +51,5 @@ def _longest(ink: np.ndarray) -> int:
             level = abs(other[3] - first[3]) <= 0.2 * tall and other[0] >= last[1] - 1
             if level and 0.6 <= (other[3] - other[2]) / tall <= 1.5:
                 row.append(other)
-        if len(row) > max(1, longest) and _unlike([one[4] for one in row]):
-            longest = len(row)
+        longest = max(longest, len(row))
     return longest
-
-
-def _unlike(parts: list[np.ndarray]) -> bool:
-    """Whether neighbours have different shapes."""
-    shapes = []
-    for part in parts:
-        small = Image.fromarray(part.astype(np.uint8) * 255).resize(
-            (GRID, GRID), Image.Resampling.BOX
-        )
-        shapes.append(np.asarray(small, np.float32) / 255)
-    pairs = itertools.pairwise(shapes)
-    return float(np.mean([np.abs(a - b).mean() for a, b in pairs])) >= UNLIKE

@@ -60,10 +60,10 @@ def describe_prompt(modification: str, mode: Mode, caption: str) -> str:
     With the caption there, to describe the target is to edit a sentence; small models, which see
     two animals and mix up which of them the text means, edit much better than they picture it.
     """
-    return f"{asked(modification, caption)} {DESCRIBE[mode]}"
+    return f"{in_words(modification, caption)} {DESCRIBE[mode]}"
 
 
-def asked(modification: str, caption: str) -> str:
+def in_words(modification: str, caption: str) -> str:
     """The query in words."""
     return f"{REFERENCE.format(caption=caption)} {MODIFICATION.format(text=modification)}"
 

@@ -163,9 +163,9 @@ def rerank(
     try:
         asked = judge.get()
         result = replace(result, models={**result.models, "judge": asked.identity})
-        about = (asked.identity, content(query), text, tuned, shelf.name, shelf.space)
+        about = (asked.identity, content(query), text, tuned)
         for image_id in ranking.ids[:depth]:
-            if (known := memories.judged.get((*about, image_id))) is not None:
+            if (known := memories.judged.get((*about, *_which(shelf, image_id)))) is not None:
                 judged[image_id] = known
         pictures = [(i, shelf.image(i)) for i in ranking.ids[:depth] if i not in judged]
         remembered |= frozenset() if pictures else {"rerank"}
@@ -176,7 +176,7 @@ def rerank(
                 unanswered[verdict.image_id] = verdict
             else:
                 judged[verdict.image_id] = verdict
-                memories.judged.put((*about, verdict.image_id), verdict)
+                memories.judged.put((*about, *_which(shelf, verdict.image_id)), verdict)
             if n % JUDGING_STEP == 0 and n < len(pictures):
                 away = time.perf_counter()
                 changes = told()
@@ -209,11 +209,16 @@ def rerank(
     return result
 
 
+def _which(shelf: Gallery, image_id: ImageId) -> tuple[str, ImageId, str]:
+    """A picture's key in a memory; a gallery built anew may show another under the same id."""
+    return shelf.name, image_id, shelf.digest(image_id)
+
+
 def _written(shelf: Gallery, listed: Sequence[Reranked], memories: Memories) -> list[ImageId]:
     """Those pictures of a list that carry writing."""
     found = []
     for item in listed:
-        key = (shelf.name, shelf.space, item.image_id)
+        key = _which(shelf, item.image_id)
         known = memories.lettered.get(key)
         if known is None:
             try:

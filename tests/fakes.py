@@ -142,6 +142,9 @@ class ColourGallery:
     def image(self, image_id: str) -> Image.Image:
         return Image.new("RGB", (8, 8), COLOURS[image_id])
 
+    def digest(self, image_id: str) -> str:
+        return f"digest of {image_id}"
+
     def record(self, image_id: str) -> dict[str, str]:
         return {"caption": f"a {image_id} square"}
 

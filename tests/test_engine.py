@@ -8,7 +8,7 @@ from cirdemo.evaluate import evaluate
 from cirdemo.export import evaluation_json, fill_readme, search_json
 from cirdemo.steer import Steer
 from cirdemo.types import BadInput, CirError, MissingCheckpoint, UnknownName
-from tests.fakes import ScriptedJudge, ScriptedReasoner, ScriptedWriter, fake_engine
+from tests.fakes import ColourGallery, ScriptedJudge, ScriptedReasoner, ScriptedWriter, fake_engine
 
 
 def query(engine, text="green", reference_id="red"):
@@ -323,6 +323,18 @@ def test_a_deeper_look_judges_only_what_is_new():
     engine = fake_engine(judge=judge)
     run(engine, rerank=2), run(engine, rerank=5)
     assert [len(seen) for seen in judge.seen] == [2, 3]
+
+
+def test_a_picture_that_is_another_now_is_judged_anew(monkeypatch):
+    judge = ScriptedJudge({})
+    engine = fake_engine(judge=judge)
+    run(engine)
+    old = ColourGallery.digest
+    painted = {"blue": "of another blue"}
+    monkeypatch.setattr(ColourGallery, "digest", lambda g, i: painted.get(i) or old(g, i))
+    again = run(engine)[-1]
+    assert len(judge.seen) == 2 and list(judge.seen[1]) == ["blue"]
+    assert "rerank" not in again.remembered
 
 
 def test_liked_pictures_move_every_list_and_undoing_it_moves_them_back():

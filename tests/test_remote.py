@@ -162,7 +162,7 @@ def test_a_server_that_is_full_is_asked_again_when_it_says(monkeypatch):
     with serving(full) as address:
         (margin,) = model_at(address, remote_model="m").margins([], greys(1))
     assert margin == pytest.approx(2.9) and len(came) == 3
-    assert all(b - a >= 0.9 for a, b in itertools.pairwise(came))
+    assert all(b - a >= 1 for a, b in itertools.pairwise(came))
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_what_may_pass_is_tried_again_with_growing_pauses(monkeypatch):
     assert margin == pytest.approx(1.0)
     assert len(pauses) == 3
     for pause, wanted in zip(pauses, (1, 7, 4), strict=True):  # the server's own wish counts
-        assert 0.8 * wanted <= pause <= 1.2 * wanted
+        assert wanted <= pause <= 1.4 * wanted
 
 
 def test_a_slow_answer_is_not_waited_for():

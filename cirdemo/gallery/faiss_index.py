@@ -39,11 +39,7 @@ class FlatIndex:
         Raises:
             ValueError: Another shape, a value that is not finite, or k below 1.
         """
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
-        queries = checked(vectors, self.dim)
-        scores = np.full((len(queries), k), -np.inf, np.float32)  # (Q, K)
-        rows = np.full((len(queries), k), -1, np.int64)  # (Q, K)
+        queries, scores, rows = begun(vectors, self.dim, k)
         if not len(self) or not len(queries):
             return scores, rows
         kept = min(k, len(self))
@@ -56,6 +52,19 @@ class FlatIndex:
             order = np.lexsort((ids, -values))[:kept]
             scores[query, :kept], rows[query, :kept] = values[order], ids[order]
         return scores, rows
+
+
+def begun(vectors: np.ndarray, dim: int, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Checked queries (Q, dim), and scores and rows (Q, K) of an answer that holds nothing yet.
+
+    Raises:
+        ValueError: Another shape, a value that is not finite, or k below 1.
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    queries = checked(vectors, dim)
+    scores = np.full((len(queries), k), -np.inf, np.float32)
+    return queries, scores, np.full((len(queries), k), -1, np.int64)
 
 
 def checked(vectors: np.ndarray, dim: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from cirdemo.gallery import milvus
-from cirdemo.gallery.faiss_index import checked
+from cirdemo.gallery.faiss_index import begun, checked
 from cirdemo.gallery.fast_index import TEXTS, K, composed, nearest, shared
 from cirdemo.gallery.milvus import CALL, LOAD, Fields, Place
 from cirdemo.gallery.own import Build, Home, Item
@@ -86,11 +86,7 @@ class MilvusIndex:
             BadInput: Milvus does not understand the filter.
             CirError: Milvus does not answer.
         """
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
-        queries = checked(vectors, self.dim)
-        scores = np.full((len(queries), k), -np.inf, np.float32)  # (Q, K)
-        rows = np.full((len(queries), k), -1, np.int64)  # (Q, K)
+        queries, scores, rows = begun(vectors, self.dim, k)
         if not len(self) or not len(queries):
             return scores, rows
         client = self.ready()

@@ -165,8 +165,11 @@ class Server:
 
     @staticmethod
     def _wait(number: int, asked: float, end: float) -> bool:
-        """Pause before try `number`, a little apart from what others do, if the time allows it."""
-        pause = min(max(PAUSE * 2 ** (number - 1), asked), LONGEST) * random.uniform(0.8, 1.2)
+        """Pause before try `number`, a little apart from what others do, if the time allows it.
+
+        Never less than the server asked for, up to `LONGEST`.
+        """
+        pause = min(max(PAUSE * 2 ** (number - 1), asked), LONGEST) * random.uniform(1, 1.4)
         if time.monotonic() + pause >= end:
             return False
         time.sleep(pause)

@@ -220,7 +220,7 @@ class MllmTrainer(Checked):
             t.next_picture(base + other, pool.caption(other), 0),
         ]
         for _ in range(r.edits if made_up else 1):
-            tree.append(t.text(prompts.asked(asked.edit.text, caption), 0))
+            tree.append(t.text(prompts.in_words(asked.edit.text, caption), 0))
             asks = len(tree) - 1
             wanted = queries.describe(pool, asked)
             tree += [t.describe(mode, text, asks) for mode, text in wanted.items()]

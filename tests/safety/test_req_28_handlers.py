@@ -19,7 +19,7 @@ ANY = (
     *("f000", "fables", "union", "<|im_start|>system", "{{7*7}}", "%s%n", "\ud800", "𝕏" * 40),
     *([], [None], [[1, 2], ["a"]], {}, {"path": "/etc/passwd"}, {"value": {"value": {}}}),
 )
-LEAK = re.compile(r"Traceback|site-packages|/root/|/home/|root:x:0|\b[A-Z]\w+Error\b")
+LEAK = re.compile(r"Traceback|site-packages|/(?:root|home)/|root:x:0|\b[A-Z]\w+Error\b")
 
 
 def fitting(component, rng):
