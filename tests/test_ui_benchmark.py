@@ -261,6 +261,16 @@ def test_a_stopped_run_keeps_what_it_has(runs, handlers, monkeypatch):
     assert STEP > 1
 
 
+def test_a_run_stopped_before_its_first_step_says_so_and_loads_nothing(runs, monkeypatch):
+    monkeypatch.setattr("cirdemo.ui.benchmark.run.Measurement", None)
+    desk, *_ = runs.start(None, "fables", "val", ["text"], 2)
+    runs.halt(desk)
+    desk, told, timer, start, stop, *_ = runs.tick(desk)
+    assert "Stopped before the first query" in told and "spin" not in told
+    assert not timer.active and start["interactive"] and not stop["interactive"]
+    assert desk.job is None and desk.made == {}
+
+
 def test_what_cannot_run_is_told_before_anything_is_loaded(runs):
     with pytest.raises(gr.Error, match="at least one method"):
         runs.start(None, "fables", "val", [], 5)

@@ -115,6 +115,8 @@ def progress(job: Job | None) -> str:
     if job.error:
         return f'<p class="note" role="alert"><b aria-hidden="true">!</b> {esc(job.error)}</p>'
     run = job.run
+    if job.stopped and not job.done:
+        return '<p class="empty" role="status">Stopped before the first query was measured.</p>'
     if run is None or not job.done:
         what = "loading the models…" if run is None else "the first queries…"
         return f'<div class="running" role="status"><p><i class="spin"></i> {what}</p></div>'
