@@ -36,6 +36,7 @@ from cirdemo.types import (
     Triplet,
     Why,
 )
+from cirdemo.ui.ticket import Ticket
 
 
 def _paint(scene: fables.Scene, seed: int) -> Image.Image:
@@ -311,3 +312,9 @@ class FakeEngine:
                 )
             )
         return maps
+
+
+def run_number() -> tuple[int, Ticket]:
+    """The number and the ticket of a run that a visitor has just asked for."""
+    ticket = Ticket()
+    return ticket.ask(), ticket

@@ -11,15 +11,18 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
+from fake_ui_engine import run_number
 from fakes import COLOURS, ColourGallery, ScriptedJudge, fake_engine
 from PIL import Image
 
+from cirdemo.engine import Engine
 from cirdemo.evaluate.duel import Setting
 from cirdemo.lineup import Line
 from cirdemo.ui.compare import duel_views, lab_views, lineup_views
 from cirdemo.ui.compare.tab import CompareHandlers
 from cirdemo.ui.context import Context
 from cirdemo.ui.shelf import Library
+from cirdemo.ui.ticket import Ticket
 from cirdemo.ui.view import View
 
 ASKED = ("", "red", "green")  # picture, reference id, text: the dataset's first query
@@ -98,7 +101,7 @@ def test_an_uploaded_reference_comes_along_in_the_view(make):
     handlers = make()
     query = handlers.query.ask(uri, "", "green", GALLERY)
     assert query.reference_id is None and query.reference.size == (32, 32)
-    rows = list(handlers.lineup.search(uri, "", "green", GALLERY))
+    rows = list(handlers.lineup.search(*run_number(), uri, "", "green", GALLERY))
     assert "no known target" in told(rows, 1)
 
 
@@ -113,7 +116,7 @@ def test_an_uploaded_reference_comes_along_in_the_view(make):
 )
 def test_a_query_that_cannot_be_asked_is_told(make, asked, says):
     with pytest.raises(gr.Error, match=says):
-        list(make().lineup.search(*asked, GALLERY))
+        list(make().lineup.search(*run_number(), *asked, GALLERY))
 
 
 # --- all methods ----------------------------------------------------------------------------
@@ -122,7 +125,7 @@ def test_a_query_that_cannot_be_asked_is_told(make, asked, says):
 def test_rows_come_one_by_one_each_in_its_place(make):
     handlers = make(judge=ScriptedJudge({"green": 0.9})).lineup
     names = list(handlers.reasons)
-    steps = list(handlers.search(*ASKED, GALLERY))
+    steps = list(handlers.search(*run_number(), *ASKED, GALLERY))
     assert len(steps) == len(names)
     for n, (step, name) in enumerate(zip(steps, names, strict=True), 1):
         filled = [i for i, part in enumerate(step[1:-1]) if isinstance(part, str)]
@@ -139,7 +142,7 @@ def test_a_method_that_cannot_run_says_why_before_anything_runs(make):
     _, *rows, _ = handlers.blank()
     assert len(rows) == len(handlers.reasons)
     assert sum("No adapter" in row for row in rows) == 2  # setr and setr_fused
-    steps = list(handlers.search(*ASKED, GALLERY))
+    steps = list(handlers.search(*run_number(), *ASKED, GALLERY))
     assert len(steps) == len(rows) - 2
 
 
@@ -181,7 +184,7 @@ A, B = ("intersection", 20, False, 0.75), ("text", 0, False, 0.75)
 
 def test_a_duel_fills_board_and_matches(make):
     handlers = make(judge=ScriptedJudge({"yellow": 0.9})).duel
-    steps = list(handlers.search(*A, *B, 40, "all", GALLERY))
+    steps = list(handlers.search(*run_number(), *A, *B, 40, "all", GALLERY))
     state, head, board, matches = steps[-1]
     assert len(state["rows"]) == 2 and "2 queries in" in head
     assert "--a intersection,judge=20 --b text --limit 40" in board and "McNemar" in board
@@ -217,12 +220,12 @@ def test_a_panel_leaves_out_what_its_method_has_not(make):
 def test_a_setting_that_cannot_run_is_told_and_stops_nothing(make, panel, says):
     steps = []
     with pytest.raises(gr.Error, match=says):
-        steps.extend(make().duel.search(*panel, *B, 5, "all", GALLERY))
+        steps.extend(make().duel.search(*run_number(), *panel, *B, 5, "all", GALLERY))
     assert len(steps) == 1  # the same sentence at the head of the view
 
 
 def test_what_a_duel_has_told_does_not_grow_while_it_is_read(make):
-    steps = make().duel.search(*A, *B, 5, "all", GALLERY)
+    steps = make().duel.search(*run_number(), *A, *B, 5, "all", GALLERY)
     first, *_ = next(steps)
     told = len(first["rows"])
     later = [len(state["rows"]) for state, *_ in steps]
@@ -230,19 +233,21 @@ def test_what_a_duel_has_told_does_not_grow_while_it_is_read(make):
 
 
 def test_a_stopped_duel_keeps_its_rows(make):
-    handlers = make().duel
-    run = handlers.search(*A, *B, 40, "all", GALLERY)
+    handlers, (number, ticket) = make().duel, run_number()
+    run = handlers.search(number, ticket, *A, *B, 40, "all", GALLERY)
     state, *_ = next(run)
-    run.close()
-    _, _, head, board, matches = handlers.stopped(state, "all")
+    run_button, stop_button, head, board, matches = handlers.stop(ticket, state, "all")
+    assert run_button["interactive"] and not stop_button["interactive"]
     assert isinstance(board, str) and "win" in board.lower()
     assert "Stopped after 1 query" in head and matches.count('class="match ') == 1
-    assert "Stopped." in handlers.stopped(None, "all")[2]
+    ((state, head, board, matches),) = run
+    assert "Stopped after 1 query" in head and len(state["rows"]) == 1
+    assert "Stopped." in handlers.stop(ticket, None, "all")[2]
 
 
 def test_rows_and_figure_can_be_taken_home(make):
     handlers = make().duel
-    state, *_ = list(handlers.search(*A, *B, 5, "all", GALLERY))[-1]
+    state, *_ = list(handlers.search(*run_number(), *A, *B, 5, "all", GALLERY))[-1]
     files = [Path(update["value"]) for update in handlers.files(state)]
     assert [f.name for f in files] == [f"fables-val-compare.{k}" for k in ("json", "png", "svg")]
     told = json.loads(files[0].read_text(encoding="utf-8"))
@@ -255,8 +260,8 @@ def test_a_stranger_may_not_ask_for_the_whole_set(make):
     handlers = make().duel
     public = replace(handlers, context=replace(handlers.context, public=True))
     with pytest.raises(gr.Error, match="at most 100 queries"):
-        list(public.search(*A, *B, 400, "all", GALLERY))
-    assert len(list(public.search(*A, *B, 100, "all", GALLERY))) == 2
+        list(public.search(*run_number(), *A, *B, 400, "all", GALLERY))
+    assert len(list(public.search(*run_number(), *A, *B, 100, "all", GALLERY))) == 2
 
 
 def test_progress_tells_rate_and_time_left():
@@ -272,7 +277,9 @@ def lab(
     handlers, text="green", pinned="", kinds=("drop", "swap", "negate"), own="blue\nblue green"
 ):
     return list(
-        handlers.lab.search("", "red", text, pinned, list(kinds), "intersection", own, GALLERY)
+        handlers.lab.search(
+            *run_number(), "", "red", text, pinned, list(kinds), "intersection", own, GALLERY
+        )
     )
 
 
@@ -302,15 +309,61 @@ def test_another_picture_can_be_pinned_and_is_checked(make):
 
 
 def test_a_stopped_lab_sums_up_what_is_there(make):
-    handlers = make()
-    run = handlers.lab.search(
-        "", "red", "green", "", ["drop"], "intersection", "a b\nc d\ne", GALLERY
-    )
+    handlers, (number, ticket) = make().lab, run_number()
+    asked = ("", "red", "green", "", ["drop"], "intersection", "a b\nc d\ne", GALLERY)
+    run = handlers.search(number, ticket, *asked)
     state, _, body = next(run)
-    run.close()
     assert "in the order they run" in body or "Every variant" not in body
-    *_, head, body = handlers.lab.stopped(state)
+    *_, head, body = handlers.stop(ticket, state)
     assert "Stopped after 1 text" in head and "rank" in body
+    (((outcomes, _), head, _),) = run
+    assert len(outcomes) == 1 and "Stopped after 1 text" in head
+
+
+# --- stop -----------------------------------------------------------------------------------
+
+RUNS = {  # what each view asks for, behind number and ticket
+    "lineup": (*ASKED, GALLERY),
+    "duel": (*A, *B, 40, "all", GALLERY),
+    "lab": ("", "red", "green", "", ["drop"], "intersection", "blue", GALLERY),
+}
+REST = {"lineup": (), "duel": (None, "all"), "lab": (None,)}  # what Stop reads behind the ticket
+
+
+@pytest.mark.parametrize("view", RUNS)
+def test_a_stop_before_the_run_has_its_turn_holds(make, monkeypatch, view):
+    handlers, ticket = getattr(make(), view), Ticket()
+    monkeypatch.setattr(Engine, "search", None)  # nothing may be computed
+    number, run_button, stop_button, *_ = handlers.begin(ticket)
+    assert not run_button["interactive"] and stop_button["interactive"]
+    run_button, stop_button, *_ = handlers.stop(ticket, *REST[view])
+    assert run_button["interactive"] and not stop_button["interactive"]
+    (page,) = handlers.search(number, ticket, *RUNS[view])
+    said = [part for part in page if isinstance(part, str) and part]
+    assert said and all("Stopped." in part for part in said)
+    assert handlers.ended(ticket)[0]["interactive"]
+
+
+@pytest.mark.parametrize("view", RUNS)
+def test_a_run_after_a_stop_has_the_page_for_itself(make, view):
+    handlers, ticket = getattr(make(), view), Ticket()
+    first, *_ = handlers.begin(ticket)
+    handlers.stop(ticket, *REST[view])
+    second, *_ = handlers.begin(ticket)
+    assert list(handlers.search(first, ticket, *RUNS[view])) == []  # it had waited all the while
+    assert not handlers.ended(ticket)[0]["interactive"]  # the second is still to come
+    steps = list(handlers.search(second, ticket, *RUNS[view]))
+    assert "Stopped" not in str(steps[-1])
+    assert handlers.ended(ticket)[0]["interactive"]
+
+
+def test_another_query_ends_the_run_without_a_word(make):
+    handlers, ticket = make().lineup, Ticket()
+    number, *_ = handlers.begin(ticket)
+    run = handlers.search(number, ticket, *ASKED, GALLERY)
+    next(run)
+    run_button, *_ = handlers.leave(ticket)
+    assert run_button["interactive"] and list(run) == []
 
 
 def test_edits_are_marked_by_shape_and_escaped():
@@ -336,9 +389,11 @@ def test_edits_are_marked_by_shape_and_escaped():
 
 def test_another_gallery_brings_another_query_unless_one_came_along(make):
     handlers = make()
-    stays = handlers.move(GALLERY, "blue")
-    moved = handlers.move(GALLERY, "not-here")
-    assert len(stays) == len(moved)
+    stays, moved, nowhere = (
+        handlers.move(gallery, reference, Ticket(), Ticket())
+        for gallery, reference in ((GALLERY, "blue"), (GALLERY, "not-here"), ("", "blue"))
+    )
+    assert len(stays) == len(moved) == len(nowhere)
     assert not any(isinstance(part, str) for part in stays[1:])
     assert moved[2:4] == ("red", "green")
 
@@ -356,5 +411,5 @@ def test_the_turn_shows_one_view_and_the_bar_for_two_of_them():
 
 
 def test_states_survive_as_json(make):
-    state, *_ = list(make().duel.search(*A, *B, 5, "all", GALLERY))[-1]
+    state, *_ = list(make().duel.search(*run_number(), *A, *B, 5, "all", GALLERY))[-1]
     assert json.loads(json.dumps(state))["rows"][0]["a"]["rank"]

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import gradio as gr
 import pytest
-from fake_ui_engine import FakeEngine
+from fake_ui_engine import FakeEngine, run_number
 
 from cirdemo.engine import Engine
 from cirdemo.gallery.opened import open_own
@@ -374,5 +374,5 @@ def test_a_reference_without_a_text_waits_for_one(tmp_path):
     engine = FakeEngine(tmp_path)
     library = Library(engine)
     handlers = SearchHandlers(engine, library, LookHandlers(engine, library))
-    (page,) = handlers.run_opened(View(gallery="fables", reference_id="f000"))
+    (page,) = handlers.run_opened(*run_number(), View(gallery="fables", reference_id="f000"))
     assert any("Say what should change" in str(part) for part in page)

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
-from fake_ui_engine import FakeEngine
+from fake_ui_engine import FakeEngine, run_number
 from PIL import Image
 
 from cirdemo.types import CirError
 from cirdemo.ui.search import history
 from cirdemo.ui.search.ask import LEADS, AskHandlers
-from cirdemo.ui.search.events import SearchHandlers, Ticket
+from cirdemo.ui.search.events import SearchHandlers
 from cirdemo.ui.search.history import History
 from cirdemo.ui.search.look import LookHandlers
 from cirdemo.ui.search.story import CHAPTERS, PAGE
 from cirdemo.ui.shelf import Example, Library, load_examples
+from cirdemo.ui.ticket import Ticket
 from cirdemo.ui.view import View
 from cirdemo.ui.wiring import guarded
 
@@ -64,7 +65,7 @@ def asked(handlers, **changes):
 def run(handlers, view=None, before=None, **changes):
     view = view or asked(handlers, **changes)
     reference = changes.get("reference")
-    return list(handlers.run(view, reference, before, History(), Ticket()))
+    return list(handlers.run(*run_number(), view, reference, before, History()))
 
 
 def told(steps, name):
@@ -288,16 +289,41 @@ def test_turns_are_bounded(handlers):
 
 
 def test_a_run_ends_when_another_is_asked_for(handlers):
-    ticket = Ticket()
-    steps = handlers.run(asked(handlers), None, None, History(), ticket)
+    number, ticket = run_number()
+    steps = handlers.run(number, ticket, asked(handlers), None, None, History())
     next(steps)
-    ticket.take()
-    assert list(steps) == [] and ticket.open == 0
+    handlers.started(ticket)
+    assert list(steps) == []
+    search, stop = handlers.ended(ticket)  # of the first; the other is still to come
+    assert not search["interactive"] and stop["interactive"]
+
+
+def test_a_stop_before_the_run_has_its_turn_holds(engine, handlers):
+    ticket, before = Ticket(), len(engine.asked)
+    number, *_ = handlers.begin(ticket)
+    handlers.stop(ticket)
+    (last,) = handlers.run(number, ticket, asked(handlers), None, None, History())
+    page = dict(zip(PAGE, last, strict=True))
+    assert "Stopped" in page["notice"] and len(engine.asked) == before
+    assert not any('class="spin"' in str(page[name]) for name in CHAPTERS)
+    assert handlers.ended(ticket)[0]["interactive"]
+
+
+def test_a_stop_before_its_turn_holds_when_a_new_run_is_asked_for(engine, handlers):
+    ticket, before = Ticket(), len(engine.asked)
+    first, *_ = handlers.begin(ticket)
+    handlers.stop(ticket)
+    second, *_ = handlers.begin(ticket)
+    assert list(handlers.run(first, ticket, asked(handlers), None, None, History())) == []
+    view = asked(handlers, text="with a kite")
+    steps = list(handlers.run(second, ticket, view, None, None, History()))
+    assert last(steps, "result").query.modification == "with a kite"
+    assert len(engine.asked) == before + 1
 
 
 def test_stop_leaves_a_page_that_says_so(handlers):
-    ticket = Ticket()
-    steps = handlers.run(asked(handlers), None, None, History(), ticket)
+    number, ticket = run_number()
+    steps = handlers.run(number, ticket, asked(handlers), None, None, History())
     next(steps)
     search, stop, said = handlers.stop(ticket)
     assert search["interactive"] and not stop["interactive"] and "Stopped" in said
@@ -310,8 +336,8 @@ def test_stop_leaves_a_page_that_says_so(handlers):
 
 
 def test_a_stop_while_judging_keeps_the_verdicts_and_stills_the_page(handlers):
-    ticket = Ticket()
-    steps = handlers.run(asked(handlers), None, None, History(), ticket)
+    number, ticket = run_number()
+    steps = handlers.run(number, ticket, asked(handlers), None, None, History())
     for step in steps:
         if isinstance(step[PAGE.index("judge")], str) and "judged…" in step[PAGE.index("judge")]:
             break
@@ -406,7 +432,7 @@ def test_an_error_on_the_way_is_told_and_what_was_finished_stays(engine, handler
     monkeypatch.setattr(engine, "search", breaks)
     steps = []
     with pytest.raises(gr.Error, match="out of memory"):
-        steps.extend(handlers.run(asked(handlers), None, None, History(), Ticket()))
+        steps.extend(handlers.run(*run_number(), asked(handlers), None, None, History()))
     end = dict(zip(PAGE, steps[-1], strict=True))
     assert "lower the depth" in end["notice"]
     chapters = ("describe", "coarse", "heatmaps", "judge", "reason")

@@ -130,9 +130,10 @@ def search(app: App, gallery: str, query: tuple[str, str]) -> Search:
     asked = app.event("asked", "modification", "submit")
     visitor.ask(asked, [None, gallery, None, reference_id, "", text, 50, True, True])
     begin = app.after(asked, "begin")
-    visitor.ask(begin, [])
+    number = visitor.ask(begin, [None])[-1].data[0]
     waited = time.perf_counter() - began
-    return Search(tuple(visitor.ask(app.after(begin, "run"), [None] * 5)), began, waited)
+    heard = visitor.ask(app.after(begin, "run"), [number, *[None] * 5])
+    return Search(tuple(heard), began, waited)
 
 
 def targets(

@@ -15,6 +15,8 @@ from cirdemo.types import BadInput, CirError
 # One queue for every listener that touches a model. Two places: while one visitor's judge works,
 # another's first stages run between its batches; the models' own locks keep them apart.
 MODEL: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 2}
+# A run that was stopped may not have ended when the next is asked for; see `ticket.Ticket`.
+RUN: dict[str, Any] = {"trigger_mode": "multiple", **MODEL}
 # Asks whether the caller of the handler under way has left; Gradio tells generators alone.
 LEFT: ContextVar[Callable[[], bool]] = ContextVar("left", default=lambda: False)
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from cirdemo.ui.compare import lineup as lined
 from cirdemo.ui.compare.lineup_views import order
 from cirdemo.ui.context import Context
 from cirdemo.ui.downloads import on_disk
+from cirdemo.ui.ticket import Ticket, parts
 from cirdemo.ui.wiring import CLICKS, PLAIN, QUIET, guarded
 
 SPLIT = "val"  # test stays unlooked at: settings are chosen on val
@@ -28,12 +29,17 @@ QUERIES = 40  # compared unless told
 PAUSE = 0.6  # seconds between two pictures of the board
 LISTED = 8  # queries between two lists of matches
 SKIP = gr.skip()
+Page = tuple[Any, ...]  # state, head, board, matches
 SHOW = [("A wins", "win"), ("B wins", "loss"), ("ties", "tie"), ("all", "all")]
 
 
 # A run over a set takes minutes: it waits for other such runs, and searches pass it by; the models'
 # own locks keep the two apart.
-LONG: dict[str, Any] = {"concurrency_id": "duel", "concurrency_limit": 1}
+LONG: dict[str, Any] = {
+    "concurrency_id": "duel",
+    "concurrency_limit": 1,
+    "trigger_mode": "multiple",  # a run that was stopped may not have ended
+}
 KINDS = ("json", "png", "svg")  # of a file to download
 PUBLIC_QUERIES, PUBLIC_DEPTH = 100, 50  # the most that a stranger may ask for
 
@@ -62,6 +68,8 @@ class DuelTab:
     count: gr.Slider
     run: gr.Button
     stop: gr.Button
+    number: gr.Number
+    ticket: gr.State
     state: gr.State
     head: gr.HTML
     board: gr.HTML
@@ -94,40 +102,58 @@ class DuelHandlers:
             text_weight=float(weight) if method.strip() == WEIGHED else None,
         )
 
-    def begin(self) -> tuple[Any, ...]:
-        """A run has been asked for."""
+    def begin(self, ticket: Ticket) -> tuple[Any, ...]:
+        """A run has been asked for: its number, buttons, page."""
         head = views.header("waiting for its turn, loading the models", of=1)
-        return gr.update(interactive=False), gr.update(interactive=True), None, head, SKIP, ""
+        return (ticket.ask(), *ticket.buttons(), None, head, SKIP, "")
 
-    def finish(self) -> tuple[Any, Any]:
-        """The run is over."""
-        return gr.update(interactive=True), gr.update(interactive=False)
+    @staticmethod
+    def ended(ticket: Ticket) -> tuple[Any, Any]:
+        """The run is over: offer another one, unless it is on its way."""
+        return ticket.buttons()
 
     @guarded
-    def stopped(self, state: dict[str, Any] | None, show: str) -> tuple[Any, ...]:
-        """The run was stopped: what is there stays, with all of its matches."""
+    def stop(self, ticket: Ticket, state: dict[str, Any] | None, show: str) -> tuple[Any, ...]:
+        """The run ends at its next query; what is there stays, with all of its matches."""
+        ticket.stop()
+        return (*ticket.buttons(), *self._halted(state, show))
+
+    def _halted(self, state: dict[str, Any] | None, show: str) -> tuple[Any, Any, Any]:
+        """Head, board and matches of a run that was stopped."""
         done = len(state["rows"]) if state else 0
         some = "1 query; it stands" if done == 1 else f"{done} queries; they stand"
         said = f"Stopped after {some}." if done else "Stopped."
         about = {k: v for k, v in state.items() if k != "rows"} if state else {}
         board = views.board(list(state["rows"]), about) if state and done else SKIP
-        return (*self.finish(), views.header(said), board, self.filtered(state, show))
+        return views.header(said), board, self.filtered(state, show)
 
     @guarded
-    def search(self, *values: Any) -> Iterator[tuple[Any, ...]]:
+    def search(self, number: float | None, ticket: Ticket, *asked: Any) -> Iterator[Page]:
         """State, head, board and matches as queries are done.
 
         Args:
-            values: Method, depth, fuse and weight of A, the same of B, how many queries, which
+            number: The run's.
+            ticket: The visitor's.
+            asked: Method, depth, fuse and weight of A, the same of B, how many queries, which
                 matches to show, the gallery.
         """
+        found: dict[str, Any] = {}
+
+        def halted() -> Page:
+            state = found if found.get("rows") else None
+            return (state or SKIP, *self._halted(state, asked[-2]))
+
+        yield from ticket.steps(number, self._told(found, *asked), halted)
+
+    def _told(self, found: dict[str, Any], *asked: Any) -> Generator[Page, None, None]:
+        """The run; an error in words as well."""
         try:
-            yield from self._run(*values)
+            yield from self._run(found, *asked)
         except CirError as error:
             yield SKIP, views.header(str(error)), SKIP, SKIP
             raise
 
-    def _run(self, *values: Any) -> Iterator[tuple[Any, ...]]:
+    def _run(self, state: dict[str, Any], *values: Any) -> Iterator[Page]:
         *panels, count, show, gallery = values
         a, b = self.setting(*panels[:4]), self.setting(*panels[4:])
         if self.context.public and (
@@ -142,6 +168,7 @@ class DuelHandlers:
         about = {"a": str(a), "b": str(b), "dataset": gallery, "split": SPLIT}
         about["command"] = "python -m cirdemo " + shlex.join(words)
         rows: list[dict[str, Any]] = []
+        state |= {"rows": rows, **about}
         start = shown = time.perf_counter()
         for row in found:
             rows.append(row)
@@ -257,12 +284,15 @@ def render(handlers: DuelHandlers) -> DuelTab:
             matches = gr.HTML(
                 "", elem_id="duel-matches", elem_classes="ours", js_on_load=CLICKS, **PLAIN
             )
+    number, ticket = parts()
     return DuelTab(
         a=a,
         b=b,
         count=count,
         run=run,
         stop=stop,
+        number=number,
+        ticket=ticket,
         state=gr.State(None),
         head=head,
         board=board,
@@ -283,14 +313,15 @@ def listen(tab: DuelTab, handlers: DuelHandlers, context: Context) -> None:
             queue=False,
             **QUIET,
         )
-    begun = tab.run.click(handlers.begin, None, [*buttons, *page], queue=False, **QUIET)
+    quick: dict[str, Any] = {"queue": False, **QUIET}
+    begun = tab.run.click(handlers.begin, tab.ticket, [tab.number, *buttons, *page], **quick)
     values = [*tab.a.values, *tab.b.values, tab.count, tab.show, context.gallery]
-    run = begun.then(handlers.search, values, page, api_name="duel", **LONG, **QUIET)
+    asked = [tab.number, tab.ticket, *values]
+    run = begun.success(handlers.search, asked, page, api_name="duel", **LONG, **QUIET)
     for over in (run.success, run.failure):
-        over(handlers.finish, None, buttons, queue=False, **QUIET)
-    halted = tab.stop.click(None, None, None, cancels=[run], queue=False, **QUIET)
-    after = [*buttons, tab.head, tab.board, tab.matches]
-    kept = halted.then(handlers.stopped, [tab.state, tab.show], after, queue=False, **QUIET)
+        over(handlers.ended, tab.ticket, buttons, **quick)
+    halted = [*buttons, tab.head, tab.board, tab.matches]
+    kept = tab.stop.click(handlers.stop, [tab.ticket, tab.state, tab.show], halted, **quick)
     for over in (run.success, kept.success):
         over(handlers.files, tab.state, list(tab.files), **QUIET)
     tab.show.input(handlers.filtered, [tab.state, tab.show], tab.matches, queue=False, **QUIET)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,11 @@ from cirdemo.ui import cards
 from cirdemo.ui.compare import lab_views as views
 from cirdemo.ui.compare.query import QueryBar, QueryHandlers
 from cirdemo.ui.context import Context
-from cirdemo.ui.wiring import MODEL, PLAIN, QUIET, guarded
+from cirdemo.ui.ticket import Ticket, parts
+from cirdemo.ui.wiring import PLAIN, QUIET, RUN, guarded
 
 SKIP = gr.skip()
+Page = tuple[Any, ...]  # state, head, body
 CAPTIONS = 1500  # of a gallery of no drawn world, for the words of its own
 CHOICES = [
     ("leave one word out", "drop"),
@@ -40,6 +42,8 @@ class LabTab:
     own: gr.Textbox
     run: gr.Button
     stop: gr.Button
+    number: gr.Number
+    ticket: gr.State
     state: gr.State
     head: gr.HTML
     told: gr.HTML
@@ -65,48 +69,67 @@ class LabHandlers:
             return cards.placeholder(f"Gallery “{gallery}” has no picture “{image_id}”.")
         return views.pin(image_id, shelf, target=image_id in right)
 
-    def unpinned(self, reference_id: str, text: str, gallery: str) -> tuple[Any, ...]:
-        """Another query: its own target is pinned, and nothing has run."""
+    def unpinned(
+        self, ticket: Ticket, reference_id: str, text: str, gallery: str
+    ) -> tuple[Any, ...]:
+        """Another query: its own target is pinned, nothing has run, and no run goes on."""
+        ticket.drop()
         card = self.show("", reference_id, text, gallery)
-        return "", card, None, views.header(), views.waiting()
+        return (*ticket.buttons(), "", card, None, views.header(), views.waiting())
 
-    def begin(self) -> tuple[Any, ...]:
-        """A run has been asked for."""
+    def begin(self, ticket: Ticket) -> tuple[Any, ...]:
+        """A run has been asked for: its number, buttons, page."""
         head = views.header("loading the models", of=1)
-        return gr.update(interactive=False), gr.update(interactive=True), None, head, SKIP
+        return (ticket.ask(), *ticket.buttons(), None, head, SKIP)
 
-    def finish(self) -> tuple[Any, Any]:
-        """The run is over."""
-        return gr.update(interactive=True), gr.update(interactive=False)
+    @staticmethod
+    def ended(ticket: Ticket) -> tuple[Any, Any]:
+        """The run is over: offer another one, unless it is on its way."""
+        return ticket.buttons()
 
     @guarded
-    def stopped(self, state: tuple[list[Outcome], str] | None) -> tuple[Any, ...]:
-        """The run was stopped: what is there is summed up."""
-        if not state:
-            return (*self.finish(), views.header("Stopped."), SKIP)
-        outcomes, gallery = state
+    def stop(self, ticket: Ticket, state: tuple[list[Outcome], str] | None) -> tuple[Any, ...]:
+        """The run ends at its next text; what is there is summed up."""
+        ticket.stop()
+        return (*ticket.buttons(), *self._halted(*(state or ([], ""))))
+
+    def _halted(self, outcomes: list[Outcome], gallery: str) -> tuple[Any, Any]:
+        """Head and body of a run that was stopped."""
+        if not outcomes:
+            return views.header("Stopped."), SKIP
         shelf = self.context.library.shelf(gallery)
         body = views.told(outcomes, shelf, len(shelf.gallery.ids), done=True)
         some = "1 text; it stands" if len(outcomes) == 1 else f"{len(outcomes)} texts; they stand"
-        said = f"Stopped after {some}."
-        return (*self.finish(), views.header(said), body)
+        return views.header(f"Stopped after {some}."), body
 
     @guarded
-    def search(self, *values: Any) -> Iterator[tuple[Any, ...]]:
+    def search(self, number: float | None, ticket: Ticket, *asked: Any) -> Iterator[Page]:
         """State, head and body as variants are done.
 
         Args:
-            values: The bar's picture, reference id and text, the pinned picture, kinds, mode, own
+            number: The run's.
+            ticket: The visitor's.
+            asked: The bar's picture, reference id and text, the pinned picture, kinds, mode, own
                 variants, the gallery.
         """
+        outcomes, gallery = list[Outcome](), asked[-1]
+
+        def halted() -> Page:
+            return (outcomes, gallery) if outcomes else SKIP, *self._halted(outcomes, gallery)
+
+        yield from ticket.steps(number, self._told(outcomes, *asked), halted)
+
+    def _told(self, outcomes: list[Outcome], *asked: Any) -> Generator[Page, None, None]:
+        """The run; an error in words as well."""
         try:
-            yield from self._run(*values)
+            yield from self._run(outcomes, *asked)
         except CirError as error:
             yield SKIP, views.header(str(error)), SKIP
             raise
 
     def _run(
         self,
+        outcomes: list[Outcome],
         picture: str,
         reference_id: str,
         text: str,
@@ -115,7 +138,7 @@ class LabHandlers:
         mode: str,
         own: str,
         gallery: str,
-    ) -> Iterator[tuple[Any, ...]]:
+    ) -> Iterator[Page]:
         query = self.query.ask(picture, reference_id, text, gallery)
         right = self.query.targets(gallery, query.reference_id or "", text)
         image_id = (pinned or "").strip() or (right[0] if right else "")
@@ -134,7 +157,7 @@ class LabHandlers:
         if len(tried) < 2:
             raise BadInput("There is nothing to try: tick a kind of variant, or write your own.")
         shelf = self.context.library.shelf(gallery)
-        count, outcomes = len(shelf.gallery.ids), list[Outcome]()
+        count = len(shelf.gallery.ids)
         engine: Any = self.context.engine
         found = counterfactual.run(
             engine,
@@ -206,6 +229,7 @@ def render(handlers: LabHandlers, bar: QueryBar, gallery: str) -> LabTab:
         with gr.Column(elem_classes="compare-told", min_width=0):
             head = gr.HTML(views.header(), elem_id="lab-head", elem_classes="ours", **PLAIN)
             told = gr.HTML(views.waiting(), elem_id="lab-told", elem_classes="ours", **PLAIN)
+    number, ticket = parts()
     return LabTab(
         pin=pin,
         pinned=pinned,
@@ -214,6 +238,8 @@ def render(handlers: LabHandlers, bar: QueryBar, gallery: str) -> LabTab:
         own=own,
         run=run,
         stop=stop,
+        number=number,
+        ticket=ticket,
         state=gr.State(None),
         head=head,
         told=told,
@@ -225,11 +251,12 @@ def listen(tab: LabTab, handlers: LabHandlers, bar: QueryBar, context: Context) 
     buttons, page = [tab.run, tab.stop], [tab.state, tab.head, tab.told]
     query = [bar.reference_id, bar.text, context.gallery]
     tab.pinned.change(handlers.show, [tab.pinned, *query], tab.pin, queue=False, **QUIET)
-    begun = tab.run.click(handlers.begin, None, [*buttons, *page], queue=False, **QUIET)
-    values = [*bar.asked, tab.pinned, tab.kinds, tab.mode, tab.own, context.gallery]
-    run = begun.then(handlers.search, values, page, api_name="what_if", **MODEL, **QUIET)
+    quick: dict[str, Any] = {"queue": False, **QUIET}
+    begun = tab.run.click(handlers.begin, tab.ticket, [tab.number, *buttons, *page], **quick)
+    asked = [*bar.asked, tab.pinned, tab.kinds, tab.mode, tab.own, context.gallery]
+    values = [tab.number, tab.ticket, *asked]
+    run = begun.success(handlers.search, values, page, api_name="what_if", **RUN, **QUIET)
     for over in (run.success, run.failure):
-        over(handlers.finish, None, buttons, queue=False, **QUIET)
-    halted = tab.stop.click(None, None, None, cancels=[run], queue=False, **QUIET)
-    after = [*buttons, tab.head, tab.told]
-    halted.then(handlers.stopped, tab.state, after, queue=False, **QUIET)
+        over(handlers.ended, tab.ticket, buttons, **quick)
+    halted = [*buttons, tab.head, tab.told]
+    tab.stop.click(handlers.stop, [tab.ticket, tab.state], halted, **quick)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,13 @@ from cirdemo.types import BadInput, CirError
 from cirdemo.ui.compare import lineup_views as views
 from cirdemo.ui.compare.query import QueryBar, QueryHandlers
 from cirdemo.ui.context import Context
+from cirdemo.ui.ticket import Ticket, parts
 from cirdemo.ui.view import MODES, View
-from cirdemo.ui.wiring import CLICKS, MODEL, PLAIN, QUIET, guarded
+from cirdemo.ui.wiring import CLICKS, PLAIN, QUIET, RUN, guarded
 
 SKIP = gr.skip()
+STOPPED = "Stopped. The rows that are there stand; run again for all of them."
+Page = tuple[Any, ...]
 # A picture that is clicked is marked in every list; Python pins it for "What if".
 PICKS = """
 element.addEventListener('click', (event) => {
@@ -37,6 +40,8 @@ class LineupTab:
 
     run: gr.Button
     stop: gr.Button
+    number: gr.Number
+    ticket: gr.State
     head: gr.HTML
     rows: dict[str, gr.HTML]
     agreement: gr.HTML
@@ -73,27 +78,45 @@ class LineupHandlers:
         head = views.header(0, len(names), said=said or f"{len(names)} methods")
         return (head, *(self.idle(name) for name in names), "")
 
-    def begin(self) -> tuple[Any, ...]:
-        """A run has been asked for."""
-        first, *rest = self.blank()
+    def begin(self, ticket: Ticket) -> tuple[Any, ...]:
+        """A run has been asked for: its number, buttons, page."""
+        number = ticket.ask()
+        _, *rest = self.blank()
         names = [name for name, why in self.reasons.items() if not why]
         first = views.header(0, len(names), running="loading the models")
-        return gr.update(interactive=False), gr.update(interactive=True), first, *rest
+        return number, *ticket.buttons(), first, *rest
 
-    def finish(self) -> tuple[Any, Any]:
-        """The run is over."""
-        return gr.update(interactive=True), gr.update(interactive=False)
+    def leave(self, ticket: Ticket) -> tuple[Any, ...]:
+        """Another query: buttons and page as before a run, and no run goes on."""
+        ticket.drop()
+        return *ticket.buttons(), *self.blank()
 
-    def stopped(self) -> tuple[Any, Any, str]:
-        """The run was stopped: rows that are there stay."""
-        said = "Stopped. The rows that are there stand; run again for all of them."
-        return (*self.finish(), views.header(0, 1, said=said))
+    @staticmethod
+    def ended(ticket: Ticket) -> tuple[Any, Any]:
+        """The run is over: offer another one, unless it is on its way."""
+        return ticket.buttons()
+
+    def stop(self, ticket: Ticket) -> tuple[Any, ...]:
+        """The run ends at its next row; rows that are there stay."""
+        ticket.stop()
+        return *ticket.buttons(), views.header(0, 1, said=STOPPED)
 
     @guarded
-    def search(
+    def search(self, number: float | None, ticket: Ticket, *asked: str) -> Iterator[Page]:
+        """Head, rows and agreement, a row at a time.
+
+        Args:
+            number: The run's.
+            ticket: The visitor's.
+            asked: The bar's picture, reference id and text, the gallery.
+        """
+        untouched = (SKIP,) * (len(self.reasons) + 1)
+        said = views.header(0, 1, said=STOPPED)
+        yield from ticket.steps(number, self._run(*asked), lambda: (said, *untouched))
+
+    def _run(
         self, picture: str, reference_id: str, text: str, gallery: str
-    ) -> Iterator[tuple[Any, ...]]:
-        """Head, rows and agreement, a row at a time."""
+    ) -> Generator[Page, None, None]:
         reasons = self.reasons
         names = [name for name, why in reasons.items() if not why]
         try:
@@ -165,27 +188,23 @@ def render(handlers: LineupHandlers) -> LineupTab:
             for name, html in zip(handlers.reasons, rows, strict=True)
         }
     table = gr.HTML("", elem_id="agreement", elem_classes="ours", js_on_load=CLICKS, **PLAIN)
-    return LineupTab(run=run, stop=stop, head=top, rows=slots, agreement=table)
+    number, ticket = parts()
+    return LineupTab(
+        run=run, stop=stop, number=number, ticket=ticket, head=top, rows=slots, agreement=table
+    )
 
 
 def run_after(
     after: Any, tab: LineupTab, handlers: LineupHandlers, bar: QueryBar, context: Context
-) -> Any:
+) -> None:
     """Run once `after` has happened, and give the buttons back whatever comes of it."""
-    begun = after.success(
-        handlers.begin, None, [tab.run, tab.stop, *tab.page], queue=False, **QUIET
-    )
-    run = begun.then(
-        handlers.search,
-        [*bar.asked, context.gallery],
-        tab.page,
-        api_name="line_up",
-        **MODEL,
-        **QUIET,
-    )
+    buttons = [tab.run, tab.stop]
+    quick: dict[str, Any] = {"queue": False, **QUIET}
+    begun = after.success(handlers.begin, tab.ticket, [tab.number, *buttons, *tab.page], **quick)
+    asked = [tab.number, tab.ticket, *bar.asked, context.gallery]
+    run = begun.success(handlers.search, asked, tab.page, api_name="line_up", **RUN, **QUIET)
     for over in (run.success, run.failure):
-        over(handlers.finish, None, [tab.run, tab.stop], queue=False, **QUIET)
-    return run
+        over(handlers.ended, tab.ticket, buttons, **quick)
 
 
 def listen(
@@ -198,9 +217,10 @@ def listen(
 ) -> None:
     """Connect the components; `opening` is the event of a query that comes from elsewhere."""
     pressed = tab.run.click(None, None, None, queue=False, **QUIET)
-    runs = [run_after(after, tab, handlers, bar, context) for after in (pressed, opening)]
-    halted = tab.stop.click(None, None, None, cancels=runs, queue=False, **QUIET)
-    halted.then(handlers.stopped, None, [tab.run, tab.stop, tab.head], queue=False, **QUIET)
+    for after in (pressed, opening):
+        run_after(after, tab, handlers, bar, context)
+    halted = [tab.run, tab.stop, tab.head]
+    tab.stop.click(handlers.stop, tab.ticket, halted, queue=False, **QUIET)
     for slot in tab.rows.values():
         slot.select(
             handlers.select,

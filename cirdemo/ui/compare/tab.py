@@ -9,6 +9,7 @@ import gradio as gr
 
 from cirdemo.ui.compare import duel, lab, lineup, query
 from cirdemo.ui.context import Context
+from cirdemo.ui.ticket import Ticket
 from cirdemo.ui.wiring import QUIET, guarded
 
 VIEWS = [("All methods", "methods"), ("A against B", "ab"), ("What if", "lab")]
@@ -41,17 +42,19 @@ class CompareHandlers:
         return lab.LabHandlers(self.context, self.query)
 
     @guarded
-    def move(self, gallery: str, reference_id: str) -> tuple[Any, ...]:
+    def move(
+        self, gallery: str, reference_id: str, lab_run: Ticket, lineup_run: Ticket
+    ) -> tuple[Any, ...]:
         """Another gallery: another query, and nothing has run; unless a query brought it along."""
+        untouched = (gr.skip(),) * (13 + len(self.lineup.blank()))
         if not gallery:  # while the choices are being changed
-            return (gr.skip(),) * (10 + len(self.lineup.blank()))
+            return (gr.skip(), *untouched)
         filled = self.query.change_gallery(gallery, reference_id)
         if filled is None:
-            listed = self.query.listed(gallery)
-            return (listed, *(gr.skip() for _ in range(9 + len(self.lineup.blank()))))
+            return (self.query.listed(gallery), *untouched)
         *_, words, _card = filled
-        forgotten = self.lab.unpinned(filled[2], words, gallery)
-        return (*filled, *forgotten, *self.lineup.blank())
+        forgotten = self.lab.unpinned(lab_run, filled[2], words, gallery)
+        return (*filled, *forgotten, *self.lineup.leave(lineup_run))
 
     @staticmethod
     def turn(name: str) -> tuple[Any, ...]:
@@ -119,19 +122,23 @@ def listen(tab: CompareTab, handlers: CompareHandlers, context: Context) -> None
     )
     opened = tab.view.change(ask.open, tab.view, [context.gallery, *filled], **QUIET)
     shown = opened.success(lambda: "methods", None, tab.turn, queue=False, **QUIET)
-    asked = [bar.reference_id, bar.text, context.gallery]
-    forgotten = [tab.lab.pinned, tab.lab.pin, tab.lab.state, tab.lab.head, tab.lab.told]
+    texts, methods = tab.lab, tab.lineup
+    asked = [texts.ticket, bar.reference_id, bar.text, context.gallery]
+    forgotten = [
+        *(texts.run, texts.stop, texts.pinned, texts.pin, texts.state, texts.head, texts.told)
+    ]
+    emptied = [methods.run, methods.stop, *methods.page]
     context.gallery.change(
         handlers.move,
-        [context.gallery, bar.reference_id],
-        [bar.queries, *filled, *forgotten, *tab.lineup.page],
+        [context.gallery, bar.reference_id, texts.ticket, methods.ticket],
+        [bar.queries, *filled, *forgotten, *emptied],
         **QUIET,
     )
     for event in (taken, chance, opened):
         event.success(handlers.lab.unpinned, asked, forgotten, **QUIET)
     for event in (taken, chance):  # an opened query runs, and its run begins with blank rows
-        event.success(handlers.lineup.blank, None, tab.lineup.page, **QUIET)
-    typed.success(handlers.lab.show, [tab.lab.pinned, *asked], tab.lab.pin, queue=False, **QUIET)
+        event.success(handlers.lineup.leave, methods.ticket, emptied, **QUIET)
+    typed.success(handlers.lab.show, [texts.pinned, *asked[1:]], texts.pin, queue=False, **QUIET)
     lineup.listen(tab.lineup, handlers.lineup, bar, tab.lab.pinned, shown, context)
     duel.listen(tab.duel, handlers.duel, context)
     lab.listen(tab.lab, handlers.lab, bar, context)

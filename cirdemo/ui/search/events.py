@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,29 +19,9 @@ from cirdemo.ui.search.history import History
 from cirdemo.ui.search.look import REFERENCE, LookHandlers
 from cirdemo.ui.search.story import CHAPTERS, PAGE, Page, Story, halted, left_over, page
 from cirdemo.ui.shelf import Library, opened
+from cirdemo.ui.ticket import Ticket
 from cirdemo.ui.view import View
 from cirdemo.ui.wiring import guarded
-
-
-@dataclass
-class Ticket:
-    """One visitor's runs: only the last one asked for may write; one object for a session."""
-
-    number: int = 0
-    open: int = 0  # runs that have not ended
-    stopped: bool = False  # since the last one was asked for
-
-    def take(self) -> int:
-        """A new run's number; the runs before it end at their next stage."""
-        self.number += 1
-        self.stopped = False
-        return self.number
-
-    def stop(self) -> None:
-        """The runs before this end at their next stage."""
-        self.take()
-        self.stopped = True
-
 
 STOPPED = "Stopped. What is shown was finished before; press Search to start again."
 
@@ -147,64 +127,67 @@ class SearchHandlers:
         waiting = {name: views.waiting(n) for name, n in CHAPTERS.items()}
         return page(result=None, notice=views.notice(None, extra=said), picked="", **waiting)
 
-    def begin(self) -> tuple[Any, ...]:
-        """A new question: clear the page, offer Stop."""
+    def begin(self, ticket: Ticket) -> tuple[Any, ...]:
+        """A new question: its number, clear the page, offer Stop."""
         waiting = {name: views.waiting(n, busy=n == 1) for name, n in CHAPTERS.items()}
         cleared = page(result=None, notice="", picked="", **waiting)
-        return (gr.update(interactive=False), gr.update(interactive=True), *cleared)
+        return (*self.started(ticket), *cleared)
 
     def stop(self, ticket: Ticket) -> tuple[Any, ...]:
         """The run ends at its next stage; what is there stays."""
         ticket.stop()
-        return (*_buttons(running=False), views.notice(None, extra=STOPPED))
+        return (*ticket.buttons(), views.notice(None, extra=STOPPED))
 
     @staticmethod
-    def started() -> tuple[Any, Any]:
-        """Offer Stop."""
-        return _buttons(running=True)
+    def started(ticket: Ticket) -> tuple[Any, ...]:
+        """A run's number, and offer Stop."""
+        return (ticket.ask(), *ticket.buttons())
 
     @staticmethod
     def ended(ticket: Ticket) -> tuple[Any, Any]:
         """The run is over: offer Search, unless another one is on its way."""
-        return _buttons(running=ticket.open > 0)
+        return ticket.buttons()
 
     @guarded
     def run(
         self,
+        number: float | None,
+        ticket: Ticket,
         view: View,
         reference: Image.Image | None,
         before: SearchResult | None,
         turns: History,
-        ticket: Ticket,
     ) -> Iterator[Page]:
         """The chapters as the stages finish; an error is told and leaves what still holds."""
-        mine = ticket.take()
-        ticket.open += 1
         last: dict[str, str] = {}
-        try:
-            for step in self.story.stages(view, reference, before, turns):
-                if ticket.number != mine:
-                    break
-                named = zip(PAGE, step, strict=True)
-                last |= {name: part for name, part in named if isinstance(part, str)}
-                yield step
-            if ticket.stopped:  # said again: a stage may have come in behind the first time
-                rest = {}
-                if before is None:  # else the chapters that were not reached are those of before
-                    rest = {name: halted(n, last.get(name, "")) for name, n in CHAPTERS.items()}
-                yield page(notice=views.notice(None, extra=STOPPED), **rest)
-        except CirError as error:
-            rest = {name: left_over(n, last.get(name, "")) for name, n in CHAPTERS.items()}
-            yield page(notice=views.notice(None, extra=str(error)), **rest)
-            raise
-        finally:
-            ticket.open -= 1
 
-    def run_opened(self, view: View, *rest: Any) -> Iterator[Page]:
+        def stages() -> Generator[Page, None, None]:
+            try:
+                for step in self.story.stages(view, reference, before, turns):
+                    named = zip(PAGE, step, strict=True)
+                    last.update({name: part for name, part in named if isinstance(part, str)})
+                    yield step
+            except CirError as error:
+                rest = {name: left_over(n, last.get(name, "")) for name, n in CHAPTERS.items()}
+                yield page(notice=views.notice(None, extra=str(error)), **rest)
+                raise
+
+        def stopped() -> Page:
+            rest = {}
+            if before is None:  # else the chapters that were not reached are those of before
+                rest = {name: halted(n, last.get(name, "")) for name, n in CHAPTERS.items()}
+            return page(notice=views.notice(None, extra=STOPPED), **rest)
+
+        yield from ticket.steps(number, stages(), stopped)
+
+    def run_opened(
+        self, number: float | None, ticket: Ticket, view: View, *rest: Any
+    ) -> Iterator[Page]:
         """A view from elsewhere: run it, or ask for the text where it has none yet."""
         if view.text.strip():
-            yield from self.run(view, *rest)
-        else:
+            yield from self.run(number, ticket, view, *rest)
+        elif ticket.holds(number):
+            ticket.drop()
             yield self.blank("The reference is set. Say what should change, and press Search.")
 
     # --- looking closer --------------------------------------------------------------------
@@ -274,8 +257,3 @@ class SearchHandlers:
             raise BadInput(f"Gallery {gallery!r} has no picture {image_id!r}; pick another.")
         image: Image.Image = self.library.shelf(gallery).gallery.image(image_id)
         return image
-
-
-def _buttons(*, running: bool) -> tuple[Any, Any]:
-    """Search and Stop."""
-    return gr.update(interactive=not running), gr.update(interactive=running)

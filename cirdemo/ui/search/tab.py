@@ -12,12 +12,13 @@ from cirdemo.ui.context import Context
 from cirdemo.ui.downloads import fetch
 from cirdemo.ui.search import views
 from cirdemo.ui.search.ask import PAINT, AskHandlers
-from cirdemo.ui.search.events import SearchHandlers, Ticket
+from cirdemo.ui.search.events import SearchHandlers
 from cirdemo.ui.search.history import History
 from cirdemo.ui.search.scripts import ACTS, ADDRESS, SAVED, TAKE, TO_THE_STORY
 from cirdemo.ui.search.story import CHAPTERS, PAGE
+from cirdemo.ui.ticket import parts
 from cirdemo.ui.view import View
-from cirdemo.ui.wiring import CLICKS, MODEL, PLAIN, QUIET
+from cirdemo.ui.wiring import CLICKS, MODEL, PLAIN, QUIET, RUN
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class SearchTab:
     result: gr.State
     view: gr.State
     history: gr.State
+    number: gr.Number
     ticket: gr.State
     address: gr.HTML
     notice: gr.HTML
@@ -141,12 +143,14 @@ def render(ask: AskHandlers, gallery: str) -> SearchTab:
                 chapters[name] = _html(views.waiting(number), name, ACTS, "slot ours")
             share = _html("", "share", ACTS + TAKE)
             file = gr.DownloadButton("File", visible="hidden", elem_id="search-file")
+    run, ticket = parts()
     return SearchTab(
         **asked,
         result=gr.State(None),
         view=gr.State(View(gallery=gallery)),
         history=gr.State(History()),
-        ticket=gr.State(Ticket()),
+        number=run,
+        ticket=ticket,
         address=_html("", "address", ADDRESS),
         notice=notice,
         picked=picked,
@@ -178,15 +182,12 @@ def listen(
     def run(after: Dependency, *, fresh: bool, how: Any = handlers.run) -> None:
         """Search once `after` has made the view; give the buttons back whatever happens."""
         if fresh:
-            after = after.success(
-                handlers.begin, None, [*buttons, *tab.page], js=TO_THE_STORY, **quick
-            )
+            begun = [tab.number, *buttons, *tab.page]
+            after = after.success(handlers.begin, tab.ticket, begun, js=TO_THE_STORY, **quick)
         else:
-            after = after.success(handlers.started, None, buttons, **quick)
-        inputs = [tab.view, tab.reference, tab.result, tab.history, tab.ticket]
-        # "multiple": a run that was stopped may not have ended when the next is asked for
-        shared: dict[str, Any] = {"trigger_mode": "multiple", **MODEL, **QUIET}
-        done = after.success(how, inputs, tab.page, **shared)
+            after = after.success(handlers.started, tab.ticket, [tab.number, *buttons], **quick)
+        inputs = [tab.number, tab.ticket, tab.view, tab.reference, tab.result, tab.history]
+        done = after.success(how, inputs, tab.page, **RUN, **QUIET)
         for over in (done.success, done.failure):
             over(handlers.ended, tab.ticket, buttons, **quick)
 
