@@ -90,6 +90,8 @@ def read_build(folder: Path) -> tuple[dict[str, Any], list[ImageId], np.ndarray]
         if manifest["format"] != FORMAT:
             raise ValueError(f"format {manifest['format']}, this program reads {FORMAT}")
         wanted_sums = dict(manifest.get("extra", {}))
+        if any(Path(name).name != name for name in wanted_sums):
+            raise ValueError("the manifest names files that are not in the build")
         wanted_sums |= {n: manifest[k] for n, k in (("ids.json", "ids_sha256"), _VECTORS)}
         data: dict[str, Any] = {}
         for name, checksum in wanted_sums.items():
@@ -111,7 +113,10 @@ def read_build(folder: Path) -> tuple[dict[str, Any], list[ImageId], np.ndarray]
         missing = {"name", "space", "preprocessing"} - manifest.keys()
         if missing:
             raise ValueError(f"the manifest lacks {', '.join(sorted(missing))}")
-    except (OSError, ValueError, KeyError, TypeError) as fault:
+        for name in ("index", "about"):
+            if not isinstance(manifest.get(name) or {}, dict):
+                raise ValueError(f"the manifest says {name} as it cannot be")
+    except Exception as fault:  # json and numpy raise nearly anything on hostile bytes
         raise CirError(
             f"The gallery build in '{folder}' is damaged: {fault}. {rebuild_hint(folder)}"
         ) from fault

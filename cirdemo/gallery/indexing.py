@@ -29,8 +29,9 @@ from cirdemo.gallery import fast_index, milvus, milvus_index, near
 from cirdemo.gallery.decoding import decode
 from cirdemo.gallery.files import write_file
 from cirdemo.gallery.groups import SIZE, Group, known
+from cirdemo.gallery.items import Item
 from cirdemo.gallery.journal import Journal, Row
-from cirdemo.gallery.own import Home, Item
+from cirdemo.gallery.own import Home
 from cirdemo.gallery.progress import Progress, Report
 from cirdemo.gallery.store import keep_thumbnail, write_thumbnail
 from cirdemo.intake import NO_PICTURE, may_be_picture

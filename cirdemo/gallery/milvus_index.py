@@ -18,8 +18,9 @@ import numpy as np
 from cirdemo.gallery import milvus
 from cirdemo.gallery.faiss_index import begun, checked
 from cirdemo.gallery.fast_index import TEXTS, K, composed, nearest, shared
+from cirdemo.gallery.items import Item
 from cirdemo.gallery.milvus import CALL, LOAD, Fields, Place
-from cirdemo.gallery.own import Build, Home, Item
+from cirdemo.gallery.own import Build, Home
 from cirdemo.types import BadInput, CirError, Encoder
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cirdemo.gallery import captions, fast_index, milvus_index
-from cirdemo.gallery.own import Home, Item
+from cirdemo.gallery.items import Item
+from cirdemo.gallery.own import Home
 from cirdemo.gallery.store import Gallery
 from cirdemo.types import ImageId, SpaceMismatch
 

@@ -30,6 +30,7 @@ import numpy as np
 
 from cirdemo.gallery import milvus
 from cirdemo.gallery.files import read_build, save_build, sync_folder, write_file
+from cirdemo.gallery.items import Item, read_items, read_left_out, read_near
 from cirdemo.gallery.journal import Journal
 from cirdemo.types import BadInput, CirError, ImageId, MissingCheckpoint
 
@@ -37,18 +38,6 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 VISITOR = "visitor-"  # galleries of passing visitors: never listed, known to who built them
 KEPT = 2  # builds: the one in force and the one before, whose vectors can be used again
 HOUR = 3600.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """A picture of a user's gallery."""
-
-    image_id: ImageId
-    sha256: str  # of the file's bytes
-    width: int
-    height: int
-    size: int  # bytes of the file
-    at: str | None  # where the file lies; None where the gallery keeps a copy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -96,7 +85,7 @@ class Home:
             return {"build": str(found["build"]), "manifest": str(found["manifest"])}
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as fault:
+        except Exception as fault:  # of a hostile note: numbers without end, brackets without end
             raise CirError(self._damaged("CURRENT cannot be read")) from fault
 
     def read(self) -> Build:
@@ -132,32 +121,30 @@ class Home:
     def _load(self, folder: Path) -> Build:
         try:
             manifest, ids, vectors = read_build(folder)
-            rows = json.loads((folder / "items.json").read_bytes())
-            items = tuple(Item(**row) for row in rows)
-            left_out = json.loads((folder / "left_out.json").read_bytes())
-            near = json.loads((folder / "near.json").read_bytes())
+            found = {
+                name: json.loads((folder / f"{name}.json").read_bytes())
+                for name in ("items", "left_out", "near")
+            }
             signatures = np.frombuffer((folder / "signatures.bin").read_bytes(), np.uint8)
-            if [i.image_id for i in items] != ids:
-                raise ValueError("items.json and ids.json differ")
+            return Build(
+                manifest=manifest,
+                items=read_items(found["items"], ids),
+                vectors=vectors,
+                signatures=signatures.reshape(len(ids), -1),
+                left_out=read_left_out(found["left_out"]),
+                near=read_near(found["near"], ids),
+                folder=folder,
+            )
         except CirError as fault:
             raise CirError(
                 f"{str(fault).split(' Build it with')[0]} {_again(self.name)}"
             ) from fault
-        except (OSError, ValueError, TypeError) as fault:
+        except Exception as fault:  # right checksums do not make right contents
             raise CirError(self._damaged(str(fault))) from fault
-        return Build(
-            manifest=manifest,
-            items=items,
-            vectors=vectors,
-            signatures=signatures.reshape(len(items), -1),
-            left_out=tuple(left_out),
-            near=tuple((a, b, d) for a, b, d in near),
-            folder=folder,
-        )
 
     def summary(self) -> dict[str, Any] | None:
         """Count and date of the build in force, for a list; not verified. None where none is."""
-        with contextlib.suppress(CirError, OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(Exception):  # damaged: opening it says so
             now = self.current()
             if now is not None:
                 path = self.folder / "builds" / now["build"] / "manifest.json"

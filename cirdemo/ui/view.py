@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode
 from cirdemo.types import BadInput
 
 LIMIT = 60_000  # characters of an address; a small picture takes about 10,000
+FIELDS = 200  # values in it
 MODES = ("union", "enhanced", "intersection")
 
 
@@ -72,11 +73,13 @@ class View:
         Raises:
             BadInput: The address is too long, or a value is not of its kind.
         """
-        if len(text) > LIMIT:
+        if len(text) > LIMIT or text.count("&") >= FIELDS:
             raise BadInput("This link is too long to be one of cirdemo's; ask for it again.")
         known = {f.name: f.default for f in fields(cls)}
         found: dict[str, Any] = {}
-        for name, value in parse_qsl(text.lstrip("#"), keep_blank_values=False, max_num_fields=200):
+        for name, value in parse_qsl(
+            text.lstrip("#"), keep_blank_values=False, max_num_fields=FIELDS
+        ):
             if name in known:
                 found[name] = _read(name, value, known[name], found.get(name, ()))
         view = cls(**found)

@@ -18,7 +18,8 @@ import pytest
 
 from cirdemo.data import folder
 from cirdemo.gallery import files, indexing
-from cirdemo.gallery.own import Home, Item, Own
+from cirdemo.gallery.items import Item
+from cirdemo.gallery.own import Home, Own
 from cirdemo.types import BadInput, CirError
 from tests.fixtures_pictures import SlowEncoder, write_folder
 from tests.safety import figures

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from cirdemo.gallery import fast_index, files
-from cirdemo.gallery.own import Item, Own
+from cirdemo.gallery.items import Item
+from cirdemo.gallery.own import Own
 from cirdemo.types import CirError
 from tests.safety import figures
 

@@ -1,26 +1,20 @@
 """Requirements 9, 28, 36, 38 and section 7: whatever comes in, one declared answer or one sentence.
 
-Two profiles: `ci` (short, the same every time) and `nightly` (HYPOTHESIS_PROFILE=nightly, 5,000
-examples a property). A property here is: only the declared kind of error, in bounded time, and
-what can be read back reads back equal.
+A property here is: only the declared kind of error, and what can be read back reads back equal.
+How many examples a property gets is said in `effort.py`.
 """
 
-import io
 import json
 import math
-import os
 import string
-import time
-import zipfile
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 from cirdemo import intake, prompts
-from cirdemo.archives import Limits, ZipGate, printable, refused_name
+from cirdemo.archives import printable, refused_name
 from cirdemo.gallery.own import Own
 from cirdemo.models import trusted
 from cirdemo.types import BadInput, CirError, MissingCheckpoint
@@ -28,16 +22,7 @@ from cirdemo.ui.cards import esc
 from cirdemo.ui.shell import ADDRESS, is_open, named_files
 from cirdemo.ui.view import View
 from tests.safety import figures
-
-SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
-settings.register_profile(
-    "ci", max_examples=200, deadline=None, derandomize=True, suppress_health_check=SLOW
-)
-EXAMPLES = int(os.environ.get("CIRDEMO_EXAMPLES", 5000))  # a property, in the long profile
-settings.register_profile(
-    "nightly", max_examples=EXAMPLES, deadline=None, suppress_health_check=SLOW
-)
-PROFILE = settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+from tests.safety.effort import PROFILE
 
 TEXT = st.text(max_size=300)
 MARKS = st.sampled_from(
@@ -95,56 +80,6 @@ def test_req_38_any_link_opens_or_says_why(text):
     except BadInput as fault:
         assert str(fault)
         figures.count(38, "links of any letters", "refused")
-
-
-@settings(PROFILE)
-@given(st.data())
-def test_req_17_a_spoilt_picture_is_a_picture_or_a_sentence(data):
-    kind = data.draw(st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]))
-    buffer = io.BytesIO()
-    Image.linear_gradient("L").resize((24, 16)).save(buffer, kind)
-    spoilt = bytearray(buffer.getvalue())
-    for _ in range(data.draw(st.integers(1, 6))):
-        spoilt[data.draw(st.integers(0, len(spoilt) - 1))] = data.draw(st.integers(0, 255))
-    cut = data.draw(st.integers(1, len(spoilt)))
-    began = time.process_time()
-    try:
-        picture = intake.load_image(bytes(spoilt[:cut]))
-        assert picture.mode == "RGB" and min(picture.size) >= intake.MIN_SIDE
-        assert picture.width * picture.height <= intake.MAX_PIXELS
-        figures.count(17, "spoilt pictures", "taken")
-    except BadInput as fault:
-        assert str(fault).endswith(".")
-        figures.count(17, "spoilt pictures", "refused")
-    assert time.process_time() - began < 5
-
-
-@settings(PROFILE)
-@given(data=st.data())
-def test_req_18_a_spoilt_archive_is_read_in_bounds(data, tmp_path):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as out:
-        for n in range(3):
-            out.writestr(f"{n}.png", bytes(50 * n) + b"x")
-    spoilt = bytearray(buffer.getvalue())
-    for _ in range(data.draw(st.integers(1, 6))):
-        spoilt[data.draw(st.integers(0, len(spoilt) - 1))] = data.draw(st.integers(0, 255))
-    file = tmp_path / "a.zip"
-    file.write_bytes(bytes(spoilt[: data.draw(st.integers(20, len(spoilt)))]))
-    limits, read = Limits(entries=5, total_bytes=500, file_bytes=300), 0
-    try:
-        found, _ = ZipGate(file, limits).scan()
-        for one in found:
-            assert refused_name(one.image_id) is None
-            try:
-                read += len(one.read())
-            except BadInput as fault:
-                assert str(fault).endswith(".")
-        figures.count(18, "spoilt archives", "read within the limits")
-    except BadInput as fault:
-        assert str(fault).endswith(".")
-        figures.count(18, "spoilt archives", "refused")
-    assert read <= limits.total_bytes and list(tmp_path.iterdir()) == [file]
 
 
 @settings(PROFILE)
