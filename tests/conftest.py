@@ -8,6 +8,9 @@ import pytest
 from fake_ui_engine import FakeEngine
 
 CHROMIUM = Path("/usr/bin/chromium")
+PATIENCE = 120_000  # milliseconds that anything on a page may take; a loaded machine is slow
+SETTLED = """() => document.getAnimations().every(
+  (one) => one.playState !== 'running' || one.effect.getTiming().iterations === Infinity)"""
 EMBEDDED = Path(__file__).resolve().parents[1] / "checkpoints" / "embedded" / "mllm"
 
 
@@ -40,18 +43,30 @@ def browser():
     if not CHROMIUM.exists():
         pytest.skip(f"no browser at {CHROMIUM}")
     sync_api = pytest.importorskip("playwright.sync_api")
-    sync_api.expect.set_options(timeout=60_000)  # milliseconds; a loaded machine is slow
+    sync_api.expect.set_options(timeout=PATIENCE)
     with sync_api.sync_playwright() as play:
         found = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
         yield found
         found.close()
 
 
+def opened(browser, **given):
+    """A new page that waits long enough."""
+    page = browser.new_page(**given)
+    page.set_default_timeout(PATIENCE)
+    return page
+
+
+def settled(page):
+    """Wait until nothing moves or fades any more."""
+    page.wait_for_function(SETTLED)
+
+
 @pytest.fixture
 def page(browser, url):
     """A page that fails its test on any error of its own."""
     faults: list[str] = []
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page = opened(browser, viewport={"width": 1440, "height": 900})
     page.on("pageerror", lambda error: faults.append(f"pageerror: {error}"))
     page.on(
         "console",

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from tests.conftest import settled
+
 pytestmark = pytest.mark.browser
-TABS = ("Search", "Compare", "Benchmark", "Gallery", "Learn")
+TABS = {  # and what shows that it is filled
+    "Search": "#strip .mini",
+    "Compare": "#compare-card .asked",
+    "Benchmark": "#bench-table table",
+    "Gallery": "#gal-grid .g-tile",
+    "Learn": "#learn-lesson h2",
+}
 NOT_OURS = ()  # rules that Gradio's own widgets break, with the reason
 
 
@@ -27,7 +35,8 @@ def test_a_tab_has_no_serious_finding(page, tab, dark):
     if dark:
         page.get_by_role("button", name="Light / dark").click()
     page.get_by_role("tab", name=tab, exact=True).click()
-    page.wait_for_timeout(800)
+    page.locator(TABS[tab]).first.wait_for()
+    settled(page)
     assert findings(page) == []
 
 
@@ -37,5 +46,6 @@ def test_an_answer_has_no_serious_finding(page, width):
     page.locator("#examples .example").first.click()
     page.locator("#share .share").wait_for(timeout=120_000)
     page.locator("#coarse .card").nth(3).click()
-    page.wait_for_timeout(1500)
+    page.locator("#picked b").first.wait_for()
+    settled(page)
     assert findings(page) == []

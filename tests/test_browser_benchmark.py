@@ -1,11 +1,13 @@
 """The Benchmark tab in a real browser: read the table, walk through failures, turn the dials."""
 
+import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from cirdemo.ui.view import View
+from tests.conftest import settled
 
 RESULTS = Path(__file__).resolve().parents[1] / "assets" / "results"
 pytestmark = pytest.mark.browser
@@ -34,12 +36,12 @@ def test_a_column_head_explains_and_sorts(bench):
     head.focus()
     expect(bench.locator("#bench-table .says")).to_contain_text("among the first 10")
     bench.keyboard.press("Enter")
+    expect(head.locator("xpath=..")).to_have_attribute("aria-sort", "descending")
     values = [
         float(row.locator("td").nth(2).get_attribute("data-v") or "-1")
         for row in bench.locator("#bench-table tbody tr").all()
     ]
     assert values == sorted(values, reverse=True)
-    assert head.locator("xpath=..").get_attribute("aria-sort") == "descending"
 
 
 @pytest.mark.parametrize("kind", ["csv", "json", "zip"])
@@ -82,7 +84,9 @@ def test_failures_are_walked_by_key_and_open_in_search(bench):
     bench.get_by_role("button", name="Open in Search").click()
     search = bench.get_by_role("tab", name="Search", exact=True).first
     bench.wait_for_function("(tab) => tab.ariaSelected === 'true'", arg=search.element_handle())
-    asked = bench.locator("#view :is(input, textarea)").first.input_value()
+    view = bench.locator("#view :is(input, textarea)").first
+    expect(view).to_have_value(re.compile("gallery=wardrobe"))
+    asked = view.input_value()
     assert View.loads(asked).text.strip() == text and View.loads(asked).gallery == "wardrobe"
 
 
@@ -118,7 +122,7 @@ def test_a_small_run_opens_as_an_evaluation(bench):
     box.fill("6")
     box.press("Tab")
     bench.locator("#bench-start").click()
-    bench.locator("#bench-header", has_text="made in this visit").wait_for(timeout=90_000)
+    bench.locator("#bench-header", has_text="made in this visit").wait_for()
     expect(bench.locator("#bench-table .caption")).to_contain_text("6 queries of fables, split val")
 
 
@@ -128,5 +132,5 @@ def test_no_page_scrolls_sideways(bench, width):
     with_rows(bench)
     for name in ("Table", "Figures", "Failures", "Calibration", "Run"):
         part(bench, name)
-        bench.wait_for_timeout(700)
+        settled(bench)
         assert bench.evaluate("document.documentElement.scrollWidth") <= width, name

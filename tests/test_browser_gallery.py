@@ -6,10 +6,10 @@ import pytest
 from playwright.sync_api import expect
 from test_ui_gallery import engine_of
 
+from tests.conftest import opened
 from tests.fixtures_pictures import write_folder
 
 pytestmark = pytest.mark.browser
-SLOW = 60_000  # ms; the machine may be busy
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def site(tmp_path_factory):
     patch = pytest.MonkeyPatch()
     patch.setenv("GRADIO_TEMP_DIR", str(root / "gradio"))
     patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
-    engine = engine_of(root / "own", pause=0.03)
+    engine = engine_of(root / "own")
     list(engine.index("mine", folder.pictures_at(write_folder(root / "first", 100))))
     photos = write_folder(root / "photos", 120)
     (photos / "half.jpg").write_bytes(b"no picture")
@@ -31,7 +31,7 @@ def site(tmp_path_factory):
     _, address, _ = app.launch(
         server_name="127.0.0.1", prevent_thread_lock=True, quiet=True, ssr_mode=False, **look()
     )
-    yield address, photos
+    yield address, photos, engine
     app.close()
     patch.undo()
 
@@ -40,7 +40,7 @@ def site(tmp_path_factory):
 def tab(browser, site):
     """A page with the Gallery tab open."""
     faults: list[str] = []
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page = opened(browser, viewport={"width": 1440, "height": 900})
     page.on("pageerror", lambda error: faults.append(str(error)))
     open_tab(page, site[0])
     yield page
@@ -49,7 +49,6 @@ def tab(browser, site):
 
 
 def open_tab(page, address):
-    page.set_default_timeout(SLOW)
     page.goto(address)
     page.get_by_role("tab", name="Gallery").click()
     page.locator("#gal-grid .g-tile").first.wait_for()
@@ -87,7 +86,9 @@ def test_looking_up_says_how(tab):
 
 
 def test_a_folder_becomes_a_gallery_across_a_stop_and_a_reload(tab, site):
-    address, photos = site
+    address, photos, engine = site
+    encoder = engine.parts.encoder.get()
+    encoder.pause = 0.5  # a minute in all: it is stopped and looked at before it is done
     tab.get_by_text("Build your own", exact=True).click()
     tab.get_by_label("Folder on this machine").check()
     tab.get_by_label("Path of the folder").fill(str(photos))
@@ -100,7 +101,9 @@ def test_a_folder_becomes_a_gallery_across_a_stop_and_a_reload(tab, site):
     tab.get_by_role("progressbar").wait_for()
     open_tab(tab, address)  # the page is loaded anew: the build goes on, and is shown
     tab.get_by_text("Build your own", exact=True).click()
-    expect(tab.locator("#gal-panel")).to_contain_text("is ready", timeout=SLOW)
+    tab.get_by_role("progressbar").wait_for()
+    encoder.pause = 0.0
+    expect(tab.locator("#gal-panel")).to_contain_text("is ready")
     expect(tab.locator("#gal-panel")).to_contain_text("1 file was left out")
     expect(tab.locator("#gal-panel")).to_contain_text("half.jpg")
     expect(tab.locator("#gal-mine")).to_contain_text("120 pictures")

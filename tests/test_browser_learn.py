@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from cirdemo import report
 from cirdemo.types import Description
+from tests.conftest import opened
 from tests.fakes import fake_engine
 
 pytestmark = pytest.mark.browser
@@ -33,10 +34,10 @@ def test_a_chapter_runs_asks_and_opens_in_search(page, tmp_path):
     expect(page.locator("#learn-proof .finding")).to_contain_text("best target")
     assert page.locator("#learn-proof .lcard.target").count() >= 1
     answer = page.locator("#learn-proof details p")
-    assert not answer.is_visible()
+    expect(answer).to_be_hidden()
     page.locator("#learn-proof summary").focus()
     page.keyboard.press("Enter")
-    assert answer.is_visible()
+    expect(answer).to_be_visible()
     page.locator("#learn-sheet").wait_for()
     with page.expect_download() as download:
         page.locator("#learn-sheet").click()
@@ -45,7 +46,7 @@ def test_a_chapter_runs_asks_and_opens_in_search(page, tmp_path):
     asked = page.locator("#learn-lesson [aria-pressed=true] q").inner_text().strip("“”")
     page.locator("#learn-search").click()
     page.locator("#describe textarea").first.wait_for(timeout=LONG)
-    assert page.get_by_label("Modification text").first.input_value() == asked
+    expect(page.get_by_label("Modification text").first).to_have_value(asked)
 
 
 def test_the_quiz_is_played_with_keys(page):
@@ -91,7 +92,7 @@ def test_the_report_prints_on_one_page_and_fits_a_phone(browser, tmp_path):
     result = replace(result, descriptions=told, notices=("A notice of one line.",) * 2)
     sheet = tmp_path / "sheet.html"
     sheet.write_text(report.html(result, shelf, maps, targets=("green",)), encoding="utf-8")
-    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page = opened(browser, viewport={"width": 390, "height": 844})
     page.goto(sheet.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.pdf(path=tmp_path / "sheet.pdf", prefer_css_page_size=True)

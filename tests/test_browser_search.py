@@ -6,6 +6,8 @@ import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 
+from tests.conftest import opened
+
 pytestmark = pytest.mark.browser
 WAIT = 120_000  # milliseconds; the models share two cores with everything else
 
@@ -92,7 +94,7 @@ def test_a_painted_region_changes_what_the_models_see(page):
     before = page.locator("#text-union").input_value()
     page.get_by_role("button", name="Ignore, keep or crop to a region").click()
     page.locator("#painter .cells").scroll_into_view_if_needed()
-    page.wait_for_timeout(500)  # the fold opens
+    page.locator("#painter .cells").hover()  # stands still once the fold is open
     box = page.locator("#painter .cells").bounding_box()
     page.mouse.move(box["x"] + 4, box["y"] + 4)
     page.mouse.down()
@@ -101,7 +103,9 @@ def test_a_painted_region_changes_what_the_models_see(page):
         page.mouse.move(box["x"] + 4, y, steps=4)
         page.mouse.move(box["x"] + box["width"] - 4, y, steps=14)
     page.mouse.up()
-    assert page.locator("#painter .cell[aria-pressed=true]").count() > 40
+    page.wait_for_function(
+        "document.querySelectorAll('#painter .cell[aria-pressed=true]').length > 40"
+    )
     changed(page, page.get_by_role("button", name="Search", exact=True).click)
     assert "region=ignore" in page.url
     assert page.locator("#text-union").input_value() != before
@@ -116,13 +120,13 @@ def test_a_permalink_restores_the_whole_view(page, browser):
     page.wait_for_function("location.hash.includes('picked=')", timeout=WAIT)
     shown = [c.get_attribute("data-id") for c in page.locator("#coarse .card").all()]
     picked = page.locator("#picked b").first.inner_text()
-    other = browser.new_page()
+    other = opened(browser)
     other.goto(page.url)
     finished(other)
-    assert other.locator("#text-intersection").input_value() == "a red fox sleeping"
+    expect(other.locator("#text-intersection")).to_have_value("a red fox sleeping")
     assert [c.get_attribute("data-id") for c in other.locator("#coarse .card").all()] == shown
     expect(other.locator("#picked b").first).to_have_text(picked)
-    assert other.get_by_label("Modification text").input_value() == "let it sleep"
+    expect(other.get_by_label("Modification text")).to_have_value("let it sleep")
     other.close()
 
 
@@ -134,7 +138,7 @@ def test_going_back_in_the_browser_goes_back_in_the_turns(page):
     page.wait_for_function("!location.hash.includes('columns')")
     page.locator("#coarse .list.text").wait_for(state="detached", timeout=WAIT)
     finished(page)
-    assert page.url == first
+    expect(page).to_have_url(first)
 
 
 def test_a_result_becomes_the_reference(page):
@@ -142,11 +146,11 @@ def test_a_result_becomes_the_reference(page):
     page.locator("#coarse .union .card").first.click()
     page.locator("#picked button", has_text="Use as reference").click()
     page.wait_for_function("document.querySelector('#modification textarea').value === ''")
-    assert page.evaluate("document.activeElement.matches('#modification textarea')")
+    expect(page.locator("#modification textarea")).to_be_focused()
 
 
 def test_two_visitors_are_answered_at_once_and_apart(page, browser, url):
-    other = browser.new_page()
+    other = opened(browser)
     other.goto(url)
     for visitor, text in ((page, "now at night"), (other, "with a red hat please")):
         visitor.locator("#strip .mini").nth(3).click()

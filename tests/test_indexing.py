@@ -237,7 +237,7 @@ def test_another_encoder_is_refused_with_both_named(own, tmp_path):
 # --- never half ---------------------------------------------------------------------------
 
 WORKER = """
-import sys
+import sys, time
 from pathlib import Path
 from cirdemo.data import folder
 from cirdemo.gallery import indexing
@@ -245,16 +245,24 @@ from cirdemo.gallery.own import Own
 from tests.fixtures_pictures import SlowEncoder
 home = Own(Path(sys.argv[1])).home("mine")
 print("ready", flush=True)
-encoder = SlowEncoder(pause=float(sys.argv[3]))
+class Encoder(SlowEncoder):
+    def encode_images(self, images):
+        if len(left) == 0:
+            time.sleep(600)  # until it is killed
+        left.pop()
+        return super().encode_images(images)
+left = [None] * int(sys.argv[4])
+encoder = Encoder(pause=float(sys.argv[3]))
 for step in indexing.index(home, folder.pictures_at(sys.argv[2]), encoder):
     pass
 print("encoded", encoder.seen, flush=True)
 """
 
 
-def start(own, source, pause=0.002):
+def start(own, source, pause=0.0, most=10**6):
+    """A builder in a process of its own; after so many groups it waits to be killed."""
     return subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(own.root), str(source), str(pause)],
+        [sys.executable, "-c", WORKER, str(own.root), str(source), str(pause), str(most)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -277,7 +285,28 @@ def groups_noted(own):
     return journal.read_bytes().count(b"\n") - 1 if journal.is_file() else 0
 
 
-def until(holds, seconds=60):
+def killed(own, source, rng, most, first=False):
+    """Kill a builder that does at most so many groups more, at any moment; the groups noted then.
+
+    Args:
+        first: Not before it has noted one.
+    """
+    before = groups_noted(own)
+    with start(own, source, 0.006, most) as worker:
+        try:
+            worker.stdout.readline()  # it has begun
+            if first:
+                until(lambda: groups_noted(own) > before)
+            time.sleep(rng.uniform(0, 0.2))
+        finally:
+            worker.kill()
+    assert worker.returncode == -signal.SIGKILL
+    for name in own.names():  # finished or not there, never half
+        open_own(own.home(name), "quarters")
+    return groups_noted(own)
+
+
+def until(holds, seconds=300):
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, "it took too long"
@@ -296,19 +325,8 @@ def test_ten_kills_lose_and_double_nothing(tmp_path, kind):
     build(calm, source)
     rng, noted = random.Random(kind), 0
     for number in range(10):
-        worker = start(shaken, source, 0.006)  # a group takes as long as the longest pause below
-        worker.stdout.readline()  # it has begun
-        if number % 2:  # not before it has noted a group more
-            until(lambda before=noted: groups_noted(shaken) > before)
-        time.sleep(rng.uniform(0, 0.2))
-        worker.send_signal(signal.SIGKILL)
-        worker.wait()
-        assert worker.returncode == -signal.SIGKILL, "the build was too fast for the kill"
-        noted = groups_noted(shaken)
-        for name in shaken.names():  # finished or not there, never half
-            open_own(shaken.home(name), "quarters")
-    last = start(shaken, source, 0)
-    out, _ = last.communicate(timeout=60)
+        noted = killed(shaken, source, rng, most=1, first=bool(number % 2))
+    out, _ = start(shaken, source).communicate(timeout=600)
     assert contents(shaken.home("mine")) == contents(calm.home("mine"))
     assert noted >= 5
     files = 401  # one cannot be decoded; what was noted was not encoded again
@@ -348,13 +366,14 @@ def test_a_second_builder_is_told_who_is_at_work(own, tmp_path):
 
 def test_a_killed_builders_lock_is_free(own, tmp_path):
     photos = write_folder(tmp_path / "photos", 200)
-    worker = start(own, photos, 0.01)
-    worker.stdout.readline()
-    time.sleep(0.3)
-    with pytest.raises(BadInput, match=f"process {worker.pid}"):
-        build(own, photos)
-    worker.kill()
-    worker.wait()
+    lock = own.home("mine").folder / "lock"
+    with start(own, photos, most=0) as worker:
+        try:
+            until(lambda: lock.is_file() and str(worker.pid) in lock.read_text())
+            with pytest.raises(BadInput, match=f"process {worker.pid}"):
+                build(own, photos)
+        finally:
+            worker.kill()
     assert build(own, photos).pictures == 200
 
 
@@ -570,19 +589,12 @@ def test_real_photographs(own, tmp_path):
 def test_ten_kills_among_real_photographs_lose_and_double_nothing(tmp_path):
     calm, shaken = Own(tmp_path / "calm"), Own(tmp_path / "shaken")
     report = build(calm, PHOTOS)
-    rng, killed = random.Random(5), 0
-    for _ in range(10):
-        worker = start(shaken, PHOTOS, 0.01)  # 137 pictures: over a second of encoding alone
-        worker.stdout.readline()
-        time.sleep(rng.uniform(0.05, 1.0))
-        worker.send_signal(signal.SIGKILL)
-        worker.wait()
-        killed += worker.returncode == -signal.SIGKILL
-        for name in shaken.names():
-            open_own(shaken.home(name), "quarters")
-    last = start(shaken, PHOTOS, 0)
-    last.communicate(timeout=120)
-    assert killed >= 3, "the build was too fast for the kills to hit it"
+    rng = random.Random(5)
+    for number in range(10):  # of five groups three are finished before the last builder comes
+        some = number % 4 == 1
+        noted = killed(shaken, PHOTOS, rng, most=int(some), first=some)
+    assert noted == 3
+    start(shaken, PHOTOS).communicate(timeout=600)
     assert contents(shaken.home("mine")) == contents(calm.home("mine"))
     ids = [item.image_id for item in shaken.home("mine").read().items]
     assert len(ids) == len(set(ids)) == report.pictures

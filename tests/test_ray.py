@@ -90,12 +90,12 @@ def test_a_killed_build_on_ray_goes_on_to_the_bytes_of_one_made_here(tmp_path, p
         assert started
         worker.send_signal(signal.SIGKILL)
         worker.wait()
-    _, alive = psutil.wait_procs(started, timeout=60)
+    _, alive = psutil.wait_procs(started, timeout=300)
     assert not alive
     assert shaken.unfinished() == ("mine",)
     left = set(Path(place).iterdir())  # files of what was killed
     with start(shaken, photos, 0, place) as worker:
-        told, _ = worker.communicate(timeout=300)
+        told, _ = worker.communicate(timeout=600)
         assert worker.returncode == 0
     assert not of_session(place) and set(Path(place).iterdir()) == left
     assert "done 101" in told  # the first group counts, and is not encoded again

@@ -131,13 +131,16 @@ def test_all_candidates_share_the_beginning_that_a_server_keeps():
 
 
 def test_no_more_are_asked_at_once_than_the_settings_say():
-    lock, now, most = threading.Lock(), 0, 0
+    lock, now, most, came = threading.Lock(), 0, 0, itertools.count()
+    three = threading.Barrier(3)
 
     def counted(path, headers, body):
         nonlocal now, most
         with lock:
             now += 1
             most = max(most, now)
+        if next(came) < 3:
+            three.wait(120)  # the first three are here at once, however slow the machine is
         time.sleep(0.02)
         with lock:
             now -= 1
@@ -236,15 +239,16 @@ def test_what_may_pass_is_tried_again_with_growing_pauses(monkeypatch):
 
 
 def test_a_slow_answer_is_not_waited_for():
+    given_up = threading.Event()
+
     def slow(path, headers, body):
-        time.sleep(0.5)
+        given_up.wait(120)
         return likely(Yes=-0.5, No=-1.5)
 
     with serving(slow) as address:
         model = model_at(address, remote_model="m", remote_timeout=0.1, remote_tries=2)
-        start = time.perf_counter()  # the time is of all tries together
-        (found,) = model.margins([], greys(1))
-        assert time.perf_counter() - start < 5
+        (found,) = model.margins([], greys(1))  # the time is of all tries together
+        given_up.set()
     assert "no answer within 0.1 s; tried once" in str(found)
 
 
@@ -376,9 +380,9 @@ def served():
     server = Serve(force_model=SERVED, non_blocking=True, **given)
     try:
         address = f"http://127.0.0.1:{port}"
-        for _ in range(300):
+        for _ in range(1500):
             with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{address}/health", timeout=1).status_code == 200:
+                if httpx.get(f"{address}/health", timeout=30).status_code == 200:
                     break
             time.sleep(0.2)
         else:
@@ -395,7 +399,7 @@ def test_transformers_serve_decides_and_writes_as_the_model_does(served):
 
     from cirdemo.models.mllm import VisionLanguageModel
 
-    model = model_at(served, remote_model=SERVED, remote_api="systemone", remote_timeout=120)
+    model = model_at(served, remote_model=SERVED, remote_api="systemone", remote_timeout=600)
     home = ROOT / "assets/galleries/fables"
     shown = [Image.open(p).convert("RGB") for p in sorted(home.rglob("*.webp"))[:4]]
     assert len(shown) == 4
@@ -416,7 +420,7 @@ def test_transformers_serve_decides_and_writes_as_the_model_does(served):
     query = Query(query_id="q", reference=shown[0], modification="make it white")
     verdicts = list(judge.judge(query, [("a", shown[1])], "a white dog"))
     assert not verdicts[0].failed and 0 < verdicts[0].yes_probability < 1
-    chat = model_at(served, remote_model=SERVED, remote_timeout=120)
+    chat = model_at(served, remote_model=SERVED, remote_timeout=600)
     with pytest.raises(Refused, match="no logprobs"):  # its chat leaves them out without a word
         list(chat.margins(before, shown[1:2]))
     with pytest.raises(CirError, match="pinned"):

@@ -18,7 +18,8 @@ def ask(page, text="hugging instead of standing"):
 def test_an_edit_is_answered_in_five_chapters(page):
     ask(page)
     page.locator("#judge svg.flow").wait_for(timeout=120_000)
-    page.locator("#heatmaps figure").nth(2).wait_for(timeout=60_000)
+    page.locator("#heatmaps figure").nth(2).wait_for(timeout=120_000)
+    page.locator("#search:enabled").wait_for()
     assert page.locator("#coarse .union .card").count() == 10
     assert page.locator("#judge .card .num").first.inner_text().startswith(("0.", "1."))
     assert page.locator("#reason .steps li").count() == 3
@@ -31,8 +32,8 @@ def test_an_edit_is_answered_in_five_chapters(page):
     page.wait_for_function(
         "(old) => document.querySelector('#heatmaps .picked b').innerText !== old", arg=before
     )
-    assert third.get_attribute("aria-pressed") == "true"
-    page.locator("#search:enabled").wait_for(timeout=60_000)
+    expect(third).to_have_attribute("aria-pressed", "true")
+    page.locator("#search:enabled").wait_for(timeout=120_000)
 
 
 def test_a_newcomer_presses_a_question_and_reads_why(page):
@@ -60,7 +61,7 @@ def test_an_empty_text_is_told_not_thrown(page):
 
 def test_a_run_can_be_stopped_and_started_again(page):
     ask(page, "now with a drum too")  # asked nowhere else: what is remembered cannot be stopped
-    page.locator("#describe textarea").first.wait_for(timeout=60_000)
+    page.locator("#describe textarea").first.wait_for(timeout=120_000)
     page.get_by_role("button", name="Stop").click()
     page.locator("#search:enabled").wait_for()
     expect(page.locator("#notice")).to_contain_text("Stopped")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +36,7 @@ class Served:
 
     def ask(self, method: str, path: str, **given: Any) -> httpx.Response:
         """One request, with nothing from the environment in it."""
-        with httpx.Client(trust_env=False, timeout=30) as client:
+        with httpx.Client(trust_env=False, timeout=300) as client:
             return client.request(method, self.url + path, **given)
 
     def fn(self, name: str) -> int:
@@ -50,7 +53,7 @@ class Served:
             return {"status": joined.status_code, "output": joined.text}
         last: dict[str, Any] = {}
         path = f"{self.url}/gradio_api/queue/data?session_hash={session}"
-        with httpx.stream("GET", path, timeout=60, trust_env=False) as stream:
+        with httpx.stream("GET", path, timeout=300, trust_env=False) as stream:
             for line in stream.iter_lines():
                 told = json.loads(line[6:]) if line.startswith("data: ") else {}
                 if told.get("msg") == "process_completed":
@@ -84,6 +87,22 @@ def served(tmp_path_factory):
         os.environ.pop("GRADIO_TEMP_DIR", None)
     else:
         os.environ["GRADIO_TEMP_DIR"] = before
+
+
+def until(holds: Callable[[], Any], seconds: float = 300) -> None:
+    """Wait for something to come true; the limit is there so that a broken test ends."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.02)
+
+
+@contextmanager
+def work_within(seconds: float) -> Iterator[None]:
+    """This thread may compute for so long; what else the machine does does not count."""
+    began = time.thread_time()
+    yield
+    assert time.thread_time() - began < seconds
 
 
 def rss() -> float:

@@ -6,7 +6,6 @@ import pickle
 import shutil
 import struct
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from torch import nn
 
 from cirdemo.models import trusted
 from cirdemo.types import MissingCheckpoint
+from tests.safety.conftest import work_within
 
 ROOT = Path(__file__).resolve().parents[2]
 EMBEDDED = ROOT / "checkpoints" / "embedded"
@@ -181,10 +181,8 @@ def test_req_02_other_settings_are_refused_by_name(adapter, entries, named, monk
     (adapter / "canary_module.py").write_text(f"open({str(adapter / 'canary')!r}, 'w')")
     monkeypatch.syspath_prepend(str(adapter))
     change(adapter, **entries)
-    began = time.monotonic()
-    with pytest.raises(MissingCheckpoint, match=named):
+    with work_within(15), pytest.raises(MissingCheckpoint, match=named):
         trusted.add_adapter(Tiny(), adapter, "judge")
-    assert time.monotonic() - began < 5
     assert "canary_module" not in sys.modules and not (adapter / "canary").exists()
 
 
@@ -258,10 +256,8 @@ HOSTILE = {
 def test_req_34_a_hostile_file_is_refused_at_once(tmp_path, kind):
     path = tmp_path / "model.safetensors"
     path.write_bytes(HOSTILE[kind])
-    began = time.process_time()
-    with pytest.raises(MissingCheckpoint):
+    with work_within(10), pytest.raises(MissingCheckpoint):
         trusted.load_exact(path, "qformer")
-    assert time.process_time() - began < 1
 
 
 def test_req_34_sizes_in_a_configuration_are_bounded(tmp_path):
@@ -304,10 +300,8 @@ def test_req_02_a_models_settings_may_not_name_code(tmp_path):
     ],
 )
 def test_req_35_a_costly_template_is_refused_unrendered(template):
-    began = time.monotonic()
-    with pytest.raises(MissingCheckpoint, match="template"):
+    with work_within(5), pytest.raises(MissingCheckpoint, match="template"):
         trusted.check_template(template)
-    assert time.monotonic() - began < 1
 
 
 def test_req_35_usual_templates_are_taken():

@@ -144,8 +144,8 @@ def test_req_36_no_score_is_made_of_other_bytes(body):
     assert all(isinstance(v, Unanswered) for v in found)
 
 
-def trickle(stop, total):
-    """A server that is always about to say something; its address and its thread."""
+def trickle(stop, piece):
+    """A server that is always about to say something, in small or in large pieces; its address."""
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.1)
 
@@ -162,34 +162,38 @@ def trickle(stop, total):
         with connection:
             connection.recv(1 << 20)
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n")
-            sent = 0
-            while not stop.is_set() and sent < total:
+            while not stop.is_set():
                 try:
-                    sent += connection.send(b" " * (1 if total < 1000 else 1 << 16))
+                    connection.send(b" " * piece)
                 except OSError:
                     return
-                time.sleep(0.02 if total < 1000 else 0)
+                time.sleep(0.02 if piece == 1 else 0)
 
     threading.Thread(target=serve, daemon=True).start()
     return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-@pytest.mark.parametrize("total", [900, 50_000_000])
-def test_req_25_an_answer_that_trickles_or_never_ends_is_given_up(total):
-    """900 bytes would take 18 seconds."""
+@pytest.mark.parametrize("piece", [1, 1 << 16])
+def test_req_25_an_answer_that_trickles_or_never_ends_is_given_up(piece):
+    """The server goes on until it is stopped."""
     stop = threading.Event()
-    model = model_at(trickle(stop, total), remote_tries=1, remote_timeout=1.0, remote_parallel=4)
+    model = model_at(trickle(stop, piece), remote_tries=1, remote_timeout=1.0, remote_parallel=4)
+    late = threading.Timer(LATE, stop.set)  # so that a broken test ends
+    late.start()
     try:
-        began = time.monotonic()
         found = verdicts(model)
-        assert all(isinstance(v, Unanswered) for v in found)
-        assert time.monotonic() - began < 10
+        assert all(isinstance(v, Unanswered) for v in found) and not stop.is_set()
     finally:
+        late.cancel()
         stop.set()
 
 
+OVER = threading.Event()  # a test that has a server hang
+LATE = 120.0  # seconds; a hundred times what the waits below may take
+
+
 def hang(path, headers, body):
-    time.sleep(3)
+    OVER.wait(2 * LATE)
 
 
 FAULTS = {
@@ -207,15 +211,17 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_req_25_whatever_the_server_does_the_wait_is_bounded(fault):
     """One question: 1.5 seconds with all its tries, and the pauses that the server asks for."""
+    OVER.clear()
     with contextlib.ExitStack() as stack:
+        stack.callback(OVER.set)
         address = "http://127.0.0.1:9"  # nobody listens there
         if FAULTS[fault] is not None:
             address = stack.enter_context(serving(FAULTS[fault]))
-        wait = 20.0 if fault == "sends ten megabytes" else 1.5
+        wait = LATE if fault == "sends ten megabytes" else 1.5
         model = model_at(address, remote_tries=4, remote_timeout=wait, remote_parallel=2)
         began = time.monotonic()
         found = verdicts(model)
-        assert time.monotonic() - began < 10 * wait
+        assert time.monotonic() - began < LATE  # the server asks for ten minutes, or never answers
     assert len(found) == 2 and all(isinstance(v, Unanswered) for v in found)
     if fault == "sends ten megabytes":
         assert "longer than 2 MB" in str(found[0])

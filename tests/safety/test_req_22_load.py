@@ -4,7 +4,6 @@
 against their limits; otherwise fewer come, and only what does not depend on the machine is held.
 """
 
-import contextlib
 import json
 import os
 import socket
@@ -22,7 +21,7 @@ import pytest
 from cirdemo.ui.shell import QUEUED, SESSIONS, Page
 from cirdemo.ui.wiring import MODEL
 from tests.safety import figures
-from tests.safety.conftest import Served, rss
+from tests.safety.conftest import Served, rss, until
 
 NIGHTLY = bool(os.environ.get("CIRDEMO_NIGHTLY"))
 VISITORS = 50 if NIGHTLY else 16
@@ -34,14 +33,17 @@ class Model:
     """Counts its steps and who is inside."""
 
     def __init__(self):
-        self.steps = self.inside = self.most = 0
+        self.steps = self.inside = self.most = self.left = 0
         self.lock = threading.Lock()
+        self.open = threading.Event()  # closed, nobody gets through
+        self.open.set()
 
     def one(self, text):
         with self.lock:
             self.inside += 1
             self.most = max(self.most, self.inside)
         try:
+            self.open.wait(600)
             time.sleep(STEP)
             with self.lock:
                 self.steps += 1
@@ -51,8 +53,11 @@ class Model:
                 self.inside -= 1
 
     def many(self, text):
-        for _ in range(200):
-            yield self.one(text)
+        try:
+            for _ in range(20_000):  # it would take most of an hour
+                yield self.one(text)
+        finally:
+            self.left += 1
 
 
 def light(text):
@@ -115,7 +120,7 @@ def leave(busy, name, after):
     body = {"data": ["x"], "fn_index": busy.fn(name), "session_hash": session}
     assert busy.ask("POST", "/gradio_api/queue/join", json=body).status_code == 200
     route = f"{busy.url}/gradio_api/queue/data?session_hash={session}"
-    with httpx.stream("GET", route, timeout=30, trust_env=False) as stream:
+    with httpx.stream("GET", route, timeout=300, trust_env=False) as stream:
         for n, _ in enumerate(stream.iter_lines()):
             if n >= after:
                 return
@@ -124,26 +129,20 @@ def leave(busy, name, after):
 def test_req_26_the_work_of_who_has_left_stops(busy):
     for after in (2, 6):
         leave(busy, "many", after)
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:  # 200 steps would take 30 seconds
-        before = busy.engine.steps
-        time.sleep(5 * STEP)
-        if busy.engine.steps == before and busy.engine.inside == 0:
-            break
-    assert busy.engine.inside == 0 and busy.engine.steps < 150
+    until(lambda: busy.engine.left == 2 and busy.engine.inside == 0)
     assert busy.call(busy.fn("one"), ["after"])["success"]  # the places are free again
 
 
 @pytest.mark.parametrize("door", ["queue", "call"])
 def test_req_26_a_call_of_the_api_ends_when_its_caller_leaves(served, monkeypatch, door):
-    """A search of 400 stages; its caller reads a little and goes."""
-    steps, over = [], threading.Event()
+    """A search of stages without end; its caller sees it begin and goes."""
+    steps, over, enough = [], threading.Event(), threading.Event()
     stage = list(served.engine.search(served.engine.make_query(text="x", reference_id="f000")))[-1]
 
     def search(*args, **named):
         try:
-            for n in range(400):
-                steps.append(n)
+            while not enough.is_set():
+                steps.append(stage)
                 time.sleep(STEP / 3)
                 yield stage
         finally:
@@ -159,14 +158,12 @@ def test_req_26_a_call_of_the_api_ends_when_its_caller_leaves(served, monkeypatc
     else:
         told = served.ask("POST", "/gradio_api/call/search", json={"data": data}).json()
         route = f"/gradio_api/call/search/{told['event_id']}"
-    with (
-        contextlib.suppress(httpx.ReadTimeout),
-        httpx.stream("GET", served.url + route, timeout=1, trust_env=False) as stream,
-    ):
-        for _ in stream.iter_lines():
-            if steps:
-                break
-    assert over.wait(60) and 0 < len(steps) < 350  # 400 would take 20 seconds
+    try:
+        with httpx.stream("GET", served.url + route, timeout=300, trust_env=False):
+            until(lambda: steps)
+        assert over.wait(300)
+    finally:
+        enough.set()
     monkeypatch.undo()
     assert served.call(served.fn("search"), data)["success"]  # its place is free again
 
@@ -181,15 +178,17 @@ def test_req_21_what_is_too_much_is_told_and_passes(busy):
         return answer.status_code, answer.text
 
     done = busy.engine.steps
-    with ThreadPoolExecutor(24) as pool:
-        found = list(pool.map(join, range(3 * QUEUED)))
+    busy.engine.open.clear()
+    try:
+        with ThreadPoolExecutor(24) as pool:
+            found = list(pool.map(join, range(3 * QUEUED)))
+    finally:
+        busy.engine.open.set()
     codes = [code for code, _ in found]
     assert set(codes) == {200, 503} and codes.count(200) >= QUEUED
     assert all("full" in json.loads(text)["detail"].lower() for code, text in found if code == 503)
     assert busy.ask("GET", "/config").status_code == 200
-    deadline = time.monotonic() + 60
-    while busy.engine.steps - done < codes.count(200) and time.monotonic() < deadline:
-        time.sleep(0.1)
+    until(lambda: busy.engine.steps - done >= codes.count(200))
     assert busy.engine.steps - done == codes.count(200)  # nothing was lost, nothing hangs
     assert busy.call(busy.fn("light"), ["x"])["success"]
 
@@ -203,7 +202,7 @@ def test_req_23_many_requests_leave_nothing_behind(busy):
             return busy.ask("POST", "/gradio_api/queue/join", json=body).status_code
         if n % 10 == 1:  # an upload that is cut off
             place = httpx.URL(busy.url)
-            with socket.create_connection((place.host, place.port or 80), timeout=10) as cut:
+            with socket.create_connection((place.host, place.port or 80), timeout=300) as cut:
                 cut.sendall(
                     b"POST /gradio_api/upload HTTP/1.1\r\nHost: localhost\r\n"
                     b"Content-Type: multipart/form-data; boundary=b\r\n"
@@ -219,16 +218,13 @@ def test_req_23_many_requests_leave_nothing_behind(busy):
     before, files, threads = rss(), process.num_fds(), process.num_threads()
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(one, range(REQUESTS)))
-    deadline = time.monotonic() + (60 if NIGHTLY else 20)
-    while time.monotonic() < deadline and process.num_fds() > files + 5:
-        time.sleep(0.5)
+    until(lambda: process.num_fds() <= files + 5)
     told = (
         f"{rss() - before:+.0f} MiB, {process.num_fds() - files:+d} open files, "
         f"{process.num_threads() - threads:+d} threads"
     )
     figures.tell(23, f"{REQUESTS:,} requests, a tenth never read, a tenth cut off", told)
     assert rss() - before < 100
-    assert process.num_fds() <= files + 5
     assert process.num_threads() <= threads + 45  # Gradio's pool of 40 fills up once
 
 
