@@ -7,7 +7,8 @@ import importlib.util
 import os
 import sys
 
-from cirdemo.config import Settings, build_engine
+from cirdemo.builder import build_engine
+from cirdemo.config import Settings
 from cirdemo.types import CirError
 from cirdemo.ui.build import build_app, look
 from cirdemo.ui.gpu import lend

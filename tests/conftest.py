@@ -23,7 +23,8 @@ def url(tmp_path_factory):
     patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
     patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
     if EMBEDDED.exists():
-        from cirdemo.config import Settings, build_engine
+        from cirdemo.builder import build_engine
+        from cirdemo.config import Settings
 
         engine = build_engine(Settings.from_env(profile="embedded"))
     else:

@@ -8,8 +8,10 @@ import sys
 import pytest
 from PIL import Image
 
+from cirdemo.builder import build_engine
 from cirdemo.cli import main
-from cirdemo.config import METHODS, Settings, build_engine
+from cirdemo.config import Settings
+from cirdemo.methods import METHODS
 from cirdemo.types import CirError
 from tests.fakes import fake_engine
 

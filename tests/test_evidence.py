@@ -5,8 +5,9 @@ import random
 
 import pytest
 
+from cirdemo.builder import build_engine
 from cirdemo.cli import main
-from cirdemo.config import Settings, build_engine
+from cirdemo.config import Settings
 from cirdemo.evaluate import evidence
 from cirdemo.types import BadInput, Rationale
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from cirdemo.builder import build_engine
 from cirdemo.cli import main
-from cirdemo.config import Settings, build_engine
+from cirdemo.config import Settings
 from cirdemo.gallery import fetch
 from cirdemo.parts import Part
 from cirdemo.types import BadInput, CirError, UnknownName

@@ -17,8 +17,9 @@ from transformers import (
 )
 
 from cirdemo import prompts
+from cirdemo.builder import build_engine, preprocessing
 from cirdemo.cli import main
-from cirdemo.config import Settings, build_engine, preprocessing
+from cirdemo.config import Settings
 from cirdemo.data import folder
 from cirdemo.models.loading import Placement
 from cirdemo.models.mllm import VisionLanguageModel

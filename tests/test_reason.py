@@ -5,7 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from cirdemo.config import Settings, build_engine
+from cirdemo.builder import build_engine
+from cirdemo.config import Settings
 from cirdemo.reason import Reasoner
 from cirdemo.retrieve.learned import CotComposer
 from cirdemo.types import BadInput, Composed, Query, Rationale

@@ -50,7 +50,7 @@ def test_duplicates_are_refused():
 
 def test_naming_parts_imports_none_of_the_heavy_libraries():
     code = (
-        "import sys, cirdemo.registry, cirdemo.config, cirdemo.cli;"
+        "import sys, cirdemo.registry, cirdemo.builder, cirdemo.cli;"
         "heavy = {'torch', 'faiss', 'gradio', 'transformers', 'open_clip'} & set(sys.modules);"
         "sys.exit(str(heavy) if heavy else 0)"
     )

@@ -19,7 +19,8 @@ import pytest
 from PIL import Image
 
 from cirdemo import prompts
-from cirdemo.config import Settings, build_engine
+from cirdemo.builder import build_engine
+from cirdemo.config import Settings
 from cirdemo.data import folder
 from cirdemo.export import search_json
 from cirdemo.models import remote

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from cirdemo.config import Settings, build_engine
+from cirdemo.builder import build_engine
+from cirdemo.config import Settings
 from cirdemo.evaluate import evaluate
 
 ROOT = Path(__file__).resolve().parents[1]

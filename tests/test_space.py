@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cirdemo.builder import preprocessing
 from cirdemo.cli import main
-from cirdemo.config import Settings, preprocessing
+from cirdemo.config import Settings
 from cirdemo.data.vectors import read_array, read_vectors
 from cirdemo.evaluate import geometry as g
 from cirdemo.intake import load_image

@@ -12,7 +12,8 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch.nn import functional
 
-from cirdemo.config import Settings, build_engine
+from cirdemo.builder import build_engine
+from cirdemo.config import Settings
 from cirdemo.data.drawn import queries, wardrobe
 from cirdemo.models import fusion, trained
 from cirdemo.models.encoders import OpenClipEncoder

@@ -39,7 +39,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
 
 def engine_of(args: argparse.Namespace) -> Engine:
     """The engine of the settings."""
-    from cirdemo.config import build_engine
+    from cirdemo.builder import build_engine
 
     return (args.make_engine or build_engine)(settings_of(args))
 

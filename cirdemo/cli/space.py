@@ -82,7 +82,7 @@ def _worded(
 
 def check_preprocessing(args: argparse.Namespace) -> Answer:
     """Whether the encoder's preprocessing makes the tensors of a file out of its pictures."""
-    from cirdemo.config import preprocessing
+    from cirdemo.builder import preprocessing
     from cirdemo.conformance import check_tensors
     from cirdemo.data.vectors import read_array
 
