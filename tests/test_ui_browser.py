@@ -21,7 +21,7 @@ def test_an_edit_is_answered_in_five_chapters(page):
     page.locator("#heatmaps figure").nth(2).wait_for(timeout=120_000)
     page.locator("#search:enabled").wait_for()
     assert page.locator("#coarse .union .card").count() == 10
-    assert page.locator("#judge .card .num").first.inner_text().startswith(("0.", "1."))
+    assert page.locator("#judge .card .yes").first.inner_text().startswith(("0.", "1."))
     assert page.locator("#reason .steps li").count() == 3
     broken = "[...document.images].filter(i => i.complete && !i.naturalWidth).length"
     assert page.evaluate(broken) == 0

@@ -92,10 +92,16 @@ def test_a_run_fills_the_chapters_in_order_and_ends_with_the_whole_result(handle
     assert told(steps, "address") == "reference_id=f000&text=hugging+instead+of+standing"
 
 
-def test_every_step_stays_small(handlers):
-    for step in run(handlers):
-        sent = sum(len(part) for part in step if isinstance(part, str))
-        assert sent < 56_000
+@pytest.mark.parametrize(("depth", "most"), [(50, 40_000), (100, 60_000)])
+def test_every_step_stays_small(tmp_path, depth, most):
+    engine = FakeEngine(tmp_path, count=120)
+    library = Library(engine)
+    handlers = SearchHandlers(engine, library, LookHandlers(engine, library))
+    steps = run(handlers, depth=depth)
+    assert told(steps, "judge").count('class="card') == depth
+    for step in steps:
+        sent = json.dumps([part for part in step if isinstance(part, str)])
+        assert len(sent) < most
 
 
 def test_a_dataset_query_marks_its_target_and_an_upload_has_none(handlers):

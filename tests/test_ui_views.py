@@ -76,8 +76,16 @@ def test_movement_has_a_sign_beside_its_colour(rank, coarse, sign):
 
 
 def test_p_yes_is_a_bar_and_a_number():
-    html = judge_views.yes_bar(0.97, 3.5)
-    assert "width:97.0%" in html and ">0.97<" in html and "margin +3.50" in html
+    html = judge_views.yes_bar(0.97)
+    assert "--p:97.0%" in html and ">0.97<" in html
+
+
+@pytest.mark.parametrize(
+    ("p", "shown"),
+    [(0.5, "0.50"), (0.004, "0.0040"), (0.9971, "0.9971"), (1e-9, "&lt;0.0001"), (1, "&gt;0.9999")],
+)
+def test_p_yes_near_its_ends_still_tells_candidates_apart(p, shown):
+    assert judge_views.chance(p) == shown
 
 
 def test_rank_flow_draws_a_line_a_picture_and_marks_the_target(stages):
@@ -161,6 +169,17 @@ def test_the_notice_tells_unknown_words_and_the_targets_rank(stages):
     nowhere = views.notice(stages[-1], ["of another gallery"])
     assert f'<b class="none">beyond {len(stages[-1].coarse["union"].ids)}</b>' in nowhere
     assert views.notice(None) == ""
+
+
+def test_of_several_targets_the_one_that_came_furthest_is_shown(stages):
+    result = stages[-1]
+    lists = [r.ids for r in result.coarse.values()] + [[r.image_id for r in result.reranked]]
+    best = min(lists[0], key=lambda i: min(ids.index(i) for ids in lists if i in ids))
+    other = max(lists[0], key=lambda i: min(ids.index(i) for ids in lists if i in ids))
+    html = views.standing(result, ("not in any list", other, best), Pictures())
+    figure = html[: html.index("</figure>")]
+    assert f'src="thumb/{best}"' in figure and "3 known targets; this one came" in figure
+    assert "the known target<" in views.standing(result, (best,), Pictures())
 
 
 def test_the_json_answer_has_the_contract_of_the_command_line(stages):

@@ -161,19 +161,21 @@ def card(
     says: str,
     data: str = "",
 ) -> str:
-    """A picture to pick: rank, marks, a foot of numbers; `says` is that foot for the ear."""
-    alt = pictures.alt(image_id)
-    told = [f"rank {rank}", alt, says]
+    """A picture to pick: rank, marks, a foot of numbers; `says` is that foot for the ear.
+
+    A hundred of them are one message, so each says its words once: the label is read aloud, and
+    shown on hover by the page's script; the picture inside has none of its own. The script takes a
+    click on it for a pick.
+    """
+    told = [f"rank {rank}", pictures.alt(image_id), says]
     told += [said for _, _, said, where in BADGES if image_id in getattr(marks, where)]
     kind = "card target" if image_id in marks.targets else "card"
     pressed = "true" if image_id == marks.picked else "false"
     return (
-        f'<button type="button" class="{kind}" data-event="select" data-action="pick" {data}'
-        f'data-id="{esc(image_id)}" aria-pressed="{pressed}" '
-        f'title="{esc(alt)}" aria-label="{esc(", ".join(t for t in told if t))}">'
-        f'<span class="pic"><img src="{esc(pictures.src(image_id))}" alt="{esc(alt)}" '
-        f'width="160" height="160" loading="lazy"><span class="rank">{rank}</span>'
-        f"{badges(image_id, marks)}</span>{foot}</button>"
+        f'<button class="{kind}" {data}data-id="{esc(image_id)}" '
+        f'aria-pressed="{pressed}" aria-label="{esc(", ".join(t for t in told if t))}">'
+        f"<span class=pic><img src='{esc(pictures.src(image_id))}' alt='' loading=lazy>"
+        f"<span class=rank>{rank}</span>{badges(image_id, marks)}</span>{foot}</button>"
     )
 
 

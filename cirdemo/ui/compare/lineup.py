@@ -31,6 +31,10 @@ element.addEventListener('click', (event) => {
       card.setAttribute('aria-pressed', String(card.dataset.id === hit.dataset.id)));
   trigger('select', {...hit.dataset});
 });
+element.addEventListener('pointerover', (event) => {
+  const card = event.target.closest('.card[data-id]');
+  if (card) card.title ||= card.ariaLabel;
+});
 """
 
 

@@ -71,8 +71,8 @@ def judged_card(
     """A card of the re-ranked list; its movement only once the list is complete."""
     p = item.yes_probability
     was = movement(item) if done else f'<span class="move">was {item.coarse_rank}</span>'
-    says = f"P(Yes) {p:.2f}, margin {item.margin:+.1f}, was rank {item.coarse_rank}"
-    foot = yes_bar(p, item.margin) + was
+    says = f"P(Yes) {chance(p)}, margin {item.margin:+.1f}, was rank {item.coarse_rank}"
+    foot = yes_bar(p) + was
     if (other := before.get(item.image_id)) is not None:
         name = "without LoRA" if view.tuned else "with LoRA"
         foot += f'<span class="move">{name} {other:.2f}</span>'
@@ -96,14 +96,18 @@ def movement(item: Reranked) -> str:
     return f'<span class="move">was {was} → {now} {cards.moved(was, now)}</span>'
 
 
-def yes_bar(probability: float, margin: float | None = None) -> str:
-    """P(Yes) as a bar and a number; the margin, logit(Yes) - logit(No), on hover."""
-    said = "" if margin is None else f", margin {margin:+.2f}"
-    return (
-        f'<span class="yes" title="P(Yes) {probability:.4f}{said}">'
-        f'<span class="bar" aria-hidden="true"><i style="width:{probability:.1%}"></i></span>'
-        f'<span class="num">{probability:.2f}</span></span>'
-    )
+def yes_bar(probability: float) -> str:
+    """P(Yes) as a bar and a number."""
+    return f'<span class="yes" style="--p:{probability:.1%}">{chance(probability)}</span>'
+
+
+def chance(probability: float) -> str:
+    """P(Yes) as '0.42'; near 0 and 1 with the digits that still tell two candidates apart."""
+    if 0.005 <= probability < 0.995:
+        return f"{probability:.2f}"
+    shown = min(max(probability, 0.0001), 0.9999)
+    sign = "<" if probability < shown else ">" if probability > shown else ""
+    return esc(f"{sign}{shown:.4f}")
 
 
 def flow(
@@ -162,7 +166,8 @@ def flow(
     return (
         f'<figure><svg class="flow" viewBox="0 0 {width} {height}" role="img" '
         f'aria-label="{esc(label)}">{heads}{"".join(parts)}</svg>'
-        f"<figcaption>Each line is a picture; hover for its numbers.</figcaption></figure>"
+        "<figcaption>Each line is a picture, from its rank in the first list to its rank in the "
+        "last.</figcaption></figure>"
     )
 
 
@@ -195,5 +200,5 @@ def _switches(view: View, items: Sequence[Reranked]) -> str:
 
 def _legend(view: View, before: Mapping[ImageId, float] | None) -> str:
     raw = "" if view.tuned else "<li>without the adapter, P(Yes) is not calibrated</li>"
-    note = "<li>the bar is P(Yes); its margin, logit(Yes) − logit(No), on hover</li>"
+    note = "<li>the bar and the number are P(Yes), the judge's probability of Yes</li>"
     return f'<ul class="legend">{note}<li>pale cards are under the threshold</li>{raw}</ul>'

@@ -1,13 +1,15 @@
 """What the Search page does in the browser itself."""
 
 # Any element with data-event sends that event, and with it all of its data-*; inside a data-form
-# the text of the form's textarea too. A picked card is marked everywhere at once. The threshold
-# dims cards while it is moved. Pictures that stand in several lists light up together.
+# the text of the form's textarea too. A card is picked, says its label on hover, and is marked
+# everywhere at once. The threshold dims cards while it is moved. Pictures that stand in several
+# lists light up together.
 ACTS = """
 element.addEventListener('click', (event) => {
-  const hit = event.target.closest('[data-event]');
+  const hit = event.target.closest('[data-event], .card[data-id]');
   if (!hit || hit.disabled) return;
-  const told = {...hit.dataset};
+  const pick = hit.matches('.card') ? {event: 'select', action: 'pick'} : {};
+  const told = {...pick, ...hit.dataset};
   const form = hit.closest('[data-form]');
   if (form && told.text === undefined) told.text = form.querySelector('textarea').value;
   if (told.action === 'pick') {
@@ -21,7 +23,9 @@ element.addEventListener('click', (event) => {
 });
 const light = (event, on) => {
   const card = event.target.closest?.('.card[data-id]');
-  if (card) document.querySelectorAll(`.card[data-id="${CSS.escape(card.dataset.id)}"]`)
+  if (!card) return;
+  card.title ||= card.ariaLabel;
+  document.querySelectorAll(`.card[data-id="${CSS.escape(card.dataset.id)}"]`)
     .forEach((same) => same.classList.toggle('same', on));
 };
 for (const [name, on] of [['pointerover', true], ['pointerout', false],

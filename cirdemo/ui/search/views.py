@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from cirdemo.types import Candidate, Description, ImageId, Mode, Ranking, SearchResult
@@ -248,7 +249,7 @@ def standing(
 
     Args:
         result: From its coarse stage on.
-        targets: At least one; the first is shown.
+        targets: At least one; shown is the one that some list ranks best.
         pictures: Thumbnails; None draws none.
     """
 
@@ -258,18 +259,25 @@ def standing(
         said = esc(f"{says}: {pictures.alt(image_id)}")
         return f'<img src="{esc(pictures.src(image_id))}" alt="{said}" title="{said}">'
 
-    cells = ""
-    for name, ids in _lists(result).items():
+    cells, lists = "", _lists(result)
+
+    def reached(target: ImageId) -> float:
+        return min((ids.index(target) for ids in lists.values() if target in ids), default=math.inf)
+
+    best = min(targets, key=reached)
+    for name, ids in lists.items():
         rank = next((i for i, image_id in enumerate(ids, 1) if image_id in targets), None)
         called = {"judge": "re-ranked", "cot": "reasoning"}.get(name, name)
         hit = " hit" if ids[:1] and ids[0] in targets else ""
         first = drawn(ids[0], f"{called} puts this first") if ids else ""
         number = f"<b>{rank}</b>" if rank else f'<b class="none">beyond {len(ids)}</b>'
         cells += f'<li class="{name}{hit}">{first}<div><span>{called}</span>{number}</div></li>'
-    several = f"{len(targets)} known targets" if len(targets) > 1 else "the known target"
+    which = "the known target"
+    if len(targets) > 1:
+        which = f"{len(targets)} known targets; this one came furthest up"
     wanted = (
-        f'<figure>{drawn(targets[0], "known target")}<figcaption><b class="star" '
-        f'aria-hidden="true">★</b> {several}</figcaption></figure>'
+        f'<figure>{drawn(best, "known target")}<figcaption><b class="star" '
+        f'aria-hidden="true">★</b> {which}</figcaption></figure>'
     )
     return (
         f'<div class="standing">{wanted}<div><p>What each list puts first, and the rank it gives '
