@@ -107,9 +107,17 @@ def test_a_folder_becomes_a_gallery_across_a_stop_and_a_reload(tab, site):
     expect(tab.locator("#gal-panel")).to_contain_text("1 file was left out")
     expect(tab.locator("#gal-panel")).to_contain_text("half.jpg")
     expect(tab.locator("#gal-mine")).to_contain_text("120 pictures")
-    tab.get_by_role("button", name="Open fresh").click()
-    tab.get_by_text("Look around", exact=True).click()
-    expect(tab.locator("#gal-facts")).to_contain_text("120")
+
+
+def test_opening_a_gallery_shows_its_pictures_and_leaves_the_form_whole(tab):
+    tab.get_by_text("Build your own", exact=True).click()
+    tab.get_by_role("button", name="Open mine").click()
+    tab.locator("#gal-grid").get_by_text("All 100 pictures").wait_for()
+    expect(tab.locator("#gallery input")).to_have_value("Mine")
+    tab.get_by_text("Build your own", exact=True).click()
+    expect(tab.locator("#gal-start")).to_have_text("Build")
+    expect(tab.locator("#gal-stop")).to_have_text("Stop")
+    expect(tab.locator("#gal-panel h2")).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [1440, 1024, 390])

@@ -258,7 +258,9 @@ def test_uploads_are_built_and_captioned(tmp_path):
     assert 'data-action="update"' not in handlers.mine()  # what was uploaded is not there any more
     with pytest.raises(gr.Error, match="Choose the same files again"):
         handlers.act("mine", click(action="update", id="mine"))
-    assert handlers.act("", click(action="open", id="mine"))[1]["value"] == "mine"
+    job, choice, _, mode = handlers.act("", click(action="open", id="mine"))
+    assert (choice["value"], mode) == ("mine", "Look around")
+    assert list(handlers.watch(job)) == [(gr.skip(),) * 5]  # nothing at all would empty the form
 
 
 def test_a_form_that_is_not_whole_is_told(tmp_path):
@@ -309,7 +311,7 @@ def test_deleting_leaves_the_files(tmp_path):
     for name in ("one", "two"):
         begin(handlers, source=build_tab.FOLDER, path=str(photos), name=name)
         finish(handlers, name)
-    _, choice, mine = handlers.act("two", click(action="delete", id="two"))
+    _, choice, mine, _ = handlers.act("two", click(action="delete", id="two"))
     assert choice["value"] == "one"
     assert "two" not in mine
     assert engine.galleries() == ("one",)

@@ -19,7 +19,7 @@ from cirdemo.gallery.own import VISITOR
 from cirdemo.types import BadInput, CirError
 from cirdemo.ui.context import Context
 from cirdemo.ui.gallery import build_views
-from cirdemo.ui.gallery.build_form import DATASET, FOLDER, UPLOAD, BuildTab
+from cirdemo.ui.gallery.build_form import BROWSE, DATASET, FOLDER, UPLOAD, BuildTab
 from cirdemo.ui.gallery.jobs import Job, Jobs
 from cirdemo.ui.wiring import QUIET, guarded
 
@@ -94,25 +94,25 @@ class BuildHandlers:
 
     @guarded
     def act(self, gallery: str, event: gr.EventData) -> tuple[Any, ...]:
-        """A click in the list of galleries: job, gallery, list."""
+        """A click in the list of galleries: job, gallery, list, mode of the tab."""
         action, name = str(event._data.get("action")), str(event._data.get("id", ""))
         own, skip = self.context.engine.own(), gr.skip()
         if self.context.public:
             raise BadInput("Galleries of this place cannot be changed by visitors.")
         if action == "open":
-            return "", gr.update(choices=self.choices(), value=name), skip
+            return "", gr.update(choices=self.choices(), value=name), skip, BROWSE
         if action == "delete":
             own.delete(name)
             choices = self.choices()
             left = gallery if gallery in [c[1] for c in choices] else choices[0][1]
-            return "", gr.update(choices=choices, value=left), self.mine()
+            return "", gr.update(choices=choices, value=left), self.mine(), skip
         if action in ("update", "resume"):
             self._begin(name, again(own.home(name).about()), False, False)
-            return name, skip, skip
+            return name, skip, skip, skip
         if action == "fetch":
             steps = functools.partial(self.context.engine.fetch_gallery, name)
             self.jobs.begin(Job(name=name, steps=steps))
-            return name, skip, skip
+            return name, skip, skip, skip
         raise BadInput("There is nothing to do there.")
 
     def stop(self, name: str) -> None:
@@ -128,6 +128,7 @@ class BuildHandlers:
         job = self.jobs.get(name) if name else None
         skip = gr.skip()
         if job is None:
+            yield (skip,) * 5  # what ends without a word, Gradio takes for five empty values
             return
         while job.running:
             job.seen = time.monotonic()
@@ -256,8 +257,8 @@ def _sources(source: str) -> tuple[Any, ...]:
     )
 
 
-def listen(tab: BuildTab, handlers: BuildHandlers, context: Context) -> None:
-    """Connect the components; the only place with events."""
+def listen(tab: BuildTab, handlers: BuildHandlers, context: Context, mode: gr.Radio) -> None:
+    """Connect the components; the only place with events. Opening a gallery sets the mode."""
     watched = [tab.panel, tab.mine, context.gallery, tab.build, tab.stop]
     if tab.local is None:
         begun = tab.build.click(
@@ -275,7 +276,7 @@ def listen(tab: BuildTab, handlers: BuildHandlers, context: Context) -> None:
             **QUIET,
         )
         tab.mine.select(
-            handlers.act, context.gallery, [tab.job, context.gallery, tab.mine], **QUIET
+            handlers.act, context.gallery, [tab.job, context.gallery, tab.mine, mode], **QUIET
         ).success(handlers.watch, tab.job, watched, **WATCH, **QUIET)
         gr.on(None, handlers.running_name, None, tab.job, queue=False, **QUIET)  # a page opens
     begun.success(handlers.watch, tab.job, watched, **WATCH, **QUIET)

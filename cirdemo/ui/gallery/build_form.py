@@ -12,6 +12,7 @@ from cirdemo.ui.context import Context
 from cirdemo.ui.gallery import build_views
 from cirdemo.ui.wiring import PLAIN
 
+BROWSE, BUILD = "Look around", "Build your own"  # the modes of the Gallery tab
 UPLOAD, FOLDER, DATASET = "Upload", "Folder on this machine", "Benchmark on this machine"
 SURE = """
 element.addEventListener('click', (event) => {

@@ -17,7 +17,7 @@ from cirdemo.ui.context import Context
 from cirdemo.ui.gallery import build as build_tab
 from cirdemo.ui.gallery import build_form
 from cirdemo.ui.gallery import views as gallery_views
-from cirdemo.ui.gallery.build_form import BuildTab
+from cirdemo.ui.gallery.build_form import BROWSE, BUILD, BuildTab
 from cirdemo.ui.view import View
 from cirdemo.ui.wiring import CLICKS, MODEL, PLAIN, QUIET, guarded
 
@@ -39,7 +39,6 @@ element.addEventListener('click', (event) => {
   trigger('select', {...hit.dataset});
 });
 """
-BROWSE, BUILD = "Look around", "Build your own"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,4 +330,4 @@ def listen(tab: GalleryTab, handlers: GalleryHandlers, context: Context) -> None
         queue=False,
         **QUIET,
     )
-    build_tab.listen(tab.build, build_tab.BuildHandlers(context), context)
+    build_tab.listen(tab.build, build_tab.BuildHandlers(context), context, tab.mode)
