@@ -90,13 +90,14 @@ def align_cues(caption: str, description: str) -> tuple[Cue, ...]:
 
     Phrases in both are kept. A phrase only in the description is a change where it is related to
     one that is only in the caption ("a brown dog" and "a white dog"), else an addition; what then
-    is left of the caption was dropped.
+    is left of the caption was dropped. An "and" before a phrase makes it no other one.
     """
     old, new = phrases(caption), phrases(description)
-    gone = [p for p in old if p not in new]
+    before, after = ({p.removeprefix("and ") for p in told} for told in (old, new))
+    gone = [p for p in old if p.removeprefix("and ") not in after]
     cues: list[Cue] = []
     for phrase in new:
-        if phrase in old:
+        if phrase.removeprefix("and ") in before:
             cues.append(Cue(text=phrase, status="kept"))
             continue
         match = next((p for p in gone if _related(p, phrase)), None)

@@ -73,6 +73,11 @@ def test_phrases(text, cut):
             "a red cat and a blue dog",
             [("changed", "a red dog → a red cat"), ("added", "and a blue dog")],
         ),
+        (  # "and" is no change, whichever side it stands on
+            "an owl riding an elephant",
+            "an owl and an elephant",
+            [("kept", "an owl"), ("kept", "and an elephant"), ("dropped", "riding")],
+        ),
         ("a cat sitting", "a cat sitting", [("kept", "a cat"), ("kept", "sitting")]),
         ("", "a cat", [("added", "a cat")]),
         ("a cat", "", [("dropped", "a cat")]),

@@ -253,7 +253,7 @@ def test_an_address_that_cannot_be_is_told(text):
 
 def test_sentences_that_rest_on_nothing_are_marked_in_words_too(handlers):
     html = told(run(handlers), "reason")
-    assert 'class="said unfounded"' in html and "not supported: so it is" in html
+    assert 'class="said unfounded"' in html and "unsure: so it is" in html
 
 
 def test_a_verdict_is_taken_apart(handlers):

@@ -137,19 +137,56 @@ def _written(run, **texts):
 def test_a_search_is_told_in_sentences_that_its_captions_bear_out():
     texts = {"union": "a dog hugging in the snow", "intersection": "a dog hugging"}
     ahead = _written(run_of(union=41, intersection=1), **texts)
-    carried, apart = findings.walked(ahead)
+    carried, apart, free = findings.walked(ahead)
     assert "leaves out “in the snow”. Of the union's first 10 pictures 2" in carried
     # the first picture of the union is p1, "a dog in the snow"
     assert "shows “in the snow”, as the reference does, but not “hugging”" in apart
+    assert "does not speak of “in the snow”" in free and "the target shows none of it" in free
+    snowy = {"t": "a dog hugging a cat in the snow", **{"p1": "a dog in the snow"}}
+    kept = replace(ahead, caption=lambda i: snowy.get(i, "a lion"))
+    assert len(findings.walked(kept)) == 2  # the target shows it too: it is not left open
     told = {"t": "a dog hugging a cat in the snow"}
     behind = replace(
         _written(run_of(union=1, intersection=7), **texts), caption=lambda i: told.get(i, "a lion")
     )
-    assert "the target still shows “in the snow”" in findings.walked(behind)[1]
+    said = findings.walked(behind)[1]
+    assert "at rank 1 still shows “in the snow”; 6 of the 6 pictures" in said
     # a target that shows nothing of it is no proof of anything
     assert len(findings.walked(replace(behind, caption=lambda i: "a lion"))) == 1
+    # nor is it where the pictures before the target show it as well
+    assert len(findings.walked(replace(behind, caption=lambda i: "a cat in the snow"))) == 1
     # level: nothing to tell apart
     assert len(findings.walked(_written(run_of(union=3, intersection=3), **texts))) == 1
+
+
+def test_what_was_asked_for_and_passed_over_is_told():
+    run = _written(run_of(union=1, intersection=4), union="a dog", intersection="a dog with a hat")
+    told = run.result.descriptions
+    hat = (*told["intersection"].cues, Cue(text="with a hat", status="added"))
+    told = {**told, "intersection": replace(told["intersection"], cues=hat)}
+    run = replace(run, result=replace(run.result, descriptions=told))
+    captions = {"t": "a dog with a hat", "p1": "a dog with a hat"}
+    said = findings.walked(replace(run, caption=lambda i: captions.get(i, "a lion")))
+    assert len(said) == 2 and "3 pictures" in said[1] and "2 do not show “with a hat”" in said[1]
+
+
+def test_a_text_that_changed_nothing_is_told_and_no_story_with_it():
+    run = _written(run_of(union=41, intersection=1), union="a dog and a cat", intersection="a dog")
+    same = replace(run.result.descriptions["union"], caption="a dog and a cat")
+    for told, count in ((same, 1), (replace(same, writer="user"), 2)):
+        both = {**run.result.descriptions, "union": told}
+        said = findings.walked(replace(run, result=replace(run.result, descriptions=both)))
+        assert ("took nothing from your text" in said[0]) == (count == 1)
+
+
+def test_no_yes_at_all_is_told_once_the_judge_is_done():
+    run = run_of(
+        judged=(verdict("t", 1, 1, 0.2), verdict("p1", 2, 2, 0.1)), union=3, intersection=3
+    )
+    none = "says Yes to none of the 2 candidates"
+    assert none not in " ".join(findings.walked(run))  # still at work
+    done = replace(run, result=replace(run.result, stage="rerank"))
+    assert none in findings.walked(done)[-1]
 
 
 def test_a_search_says_nothing_of_pictures_without_captions():

@@ -54,8 +54,9 @@ def _extra(run: Run) -> list[str]:
     both = run.result.descriptions
     if "union" not in both or "intersection" not in both:
         return []
-    kept = [c.text for c in both["union"].cues if c.status == "kept"]
-    return [c.text for c in both["intersection"].cues if c.status == "dropped" and c.text in kept]
+    kept = {c.text.removeprefix("and ") for c in both["union"].cues if c.status == "kept"}
+    gone = [c.text.removeprefix("and ") for c in both["intersection"].cues if c.status == "dropped"]
+    return [text for text in gone if text in kept]
 
 
 def _listed(items: Sequence[str]) -> str:
@@ -73,7 +74,7 @@ def walked(run: Run) -> tuple[str, ...]:
         run: A search from its coarse stage on; its lists may be short.
 
     Returns:
-        Up to three sentences; none where the descriptions leave nothing to compare.
+        Sentences; none where the descriptions leave nothing to compare.
     """
     lists, both = run.result.coarse, run.result.descriptions
     if not {"union", "intersection"} <= set(lists) & set(both):
@@ -81,41 +82,108 @@ def walked(run: Run) -> tuple[str, ...]:
     extra = _extra(run)
     heads = [i for name in ("union", "intersection") for i in lists[name].ids[:HEAD]]
     said = []
-    if extra and all(run.caption(i) != i for i in heads):
+    if _unmoved(run):
+        said.append(
+            "The models took nothing from your text: the union only repeats what the reference "
+            "shows. Try other words, or change the cues by hand."
+        )
+    elif extra and all(run.caption(i) != i for i in heads):
         said.append(_carried(run, extra))
         if run.targets:
             said += _apart(run, extra)
-    if run.result.reranked and run.targets:
+    reranked = run.result.reranked
+    if reranked and run.targets:
         said += _moved(run)
+    verdicts = [r.yes_probability for r in reranked if r.image_id in run.result.judgements]
+    if run.result.stage in ("rerank", "reasoning", "reason") and verdicts and max(verdicts) < 0.5:
+        said.append(
+            f"The judge says Yes to none of the {len(verdicts)} candidates that it saw: perhaps "
+            "nothing here fits."
+        )
     return tuple(said)
 
 
+def _unmoved(run: Run) -> bool:
+    """Whether the model's union is its caption of the reference again."""
+    union = run.result.descriptions["union"]
+    if union.writer == "user" or not union.caption:
+        return False
+    return _bare(union.text) == _bare(union.caption)
+
+
+def _bare(text: str) -> set[str]:
+    """The phrases of a text, whichever of them "and" stands before."""
+    return {p.removeprefix("and ") for p in phrases(text)}
+
+
 def _apart(run: Run, extra: list[str]) -> list[str]:
-    """Which of the two found the target, and by what."""
+    """Which of the two found the target, and by what; only what the captions bear out."""
     far = 10**9
     union, intersection = (run.rank(n) or far for n in ("union", "intersection"))
-    if union == intersection:
-        return []
     if intersection < union:
-        first = run.caption(run.result.coarse["union"].ids[0])
-        text = run.result.descriptions["intersection"].text
-        asked = [p.removeprefix("and ") for p in phrases(text)]
-        shows, lacks = [p for p in extra if p in first], [p for p in asked if p not in first]
-        if not (shows and lacks):
-            return []
-        return [
-            f"So the union's first picture shows {_listed(shows)}, as the reference does, but not "
-            f"{_listed(lacks)}: it matches what nobody asked for."
-        ]
-    lists = run.result.coarse["union"].ids
-    target = run.caption(next(i for i in lists if i in run.targets))
-    shared = [p for p in extra if p in target]
-    if not shared:
+        return _ahead(run, extra)
+    return _behind(run, extra) if union < intersection else []
+
+
+def _ahead(run: Run, extra: list[str]) -> list[str]:
+    """The intersection found the target: what the union put first instead, and why that is none."""
+    lists = run.result.coarse
+    first = run.caption(lists["union"].ids[0])
+    target = run.caption(next(i for i in lists["intersection"].ids if i in run.targets))
+    asked = [p.removeprefix("and ") for p in phrases(run.result.descriptions["intersection"].text)]
+    lacks = [p for p in asked if p not in first]
+    shows = [p for p in extra if p in first]
+    if not (shows and lacks):
         return []
-    return [
-        f"Here the target still shows {_listed(shared)}: what the intersection left out would "
-        "have told it apart, so the union is ahead."
+    said = [
+        f"So the union's first picture shows {_listed(shows)}, as the reference does, but not "
+        f"{_listed(lacks)}."
     ]
+    if free := [p for p in shows if p not in target]:
+        said.append(
+            f"Your text does not speak of {_listed(free)}. Here what it does not speak of is left "
+            "open, and the target shows none of it."
+        )
+    return said
+
+
+def _behind(run: Run, extra: list[str]) -> list[str]:
+    """The union found the target: what the pictures before it in the intersection's list lack."""
+    lists = run.result.coarse
+    ids = lists["union"].ids
+    found = next(i for i in ids if i in run.targets)
+    target = run.caption(found)
+    rank = run.rank("intersection")  # None: beyond the list, and all of it stands before
+    before = [run.caption(i) for i in lists["intersection"].ids[: rank - 1 if rank else None]]
+    shared = [p for p in extra if p in target]
+    asked = _asked(run)
+    bare = sum(not any(p in text for p in shared) for text in before)
+    missed = [p for p in asked if p in target and sum(p not in t for t in before) > len(before) / 2]
+    said = []
+    if shared and before and bare > len(before) / 2:
+        said.append(
+            f"The target that the union has at rank {ids.index(found) + 1} still shows "
+            f"{_listed(shared)}; {bare} of the {len(before)} pictures that the intersection puts "
+            "before its first target do not. What it left out would have told them apart."
+        )
+    for phrase in missed:
+        lacking = sum(phrase not in text for text in before)
+        said.append(
+            f"“{phrase}” was asked for, and yet {lacking} of those {len(before)} pictures do not "
+            "show it: coarse retrieval passed over it."
+            if said
+            else f"Of the {len(before)} pictures that the intersection puts before its first "
+            f"target {lacking} do not show “{phrase}”, though it was asked for: coarse retrieval "
+            "passed over it."
+        )
+    return said
+
+
+def _asked(run: Run) -> list[str]:
+    """Phrases that the modification brought into the intersection."""
+    cues = run.result.descriptions["intersection"].cues
+    new = [c.text.rpartition(" → ")[2] for c in cues if c.status in ("added", "changed")]
+    return [p.removeprefix("and ") for p in new]
 
 
 def _moved(run: Run) -> list[str]:

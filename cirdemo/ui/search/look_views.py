@@ -206,10 +206,12 @@ def sentence(shares: np.ndarray, deletion: np.ndarray, blind: np.ndarray) -> str
             f"The cosine is {whole:.2f}, no more than without the picture: no part of it carries "
             "a similarity."
         )
+    none = float(deletion[-1])
     more = "no more than chance" if hot <= chance else f"a random fifth: {chance:.0%}"
     return (
         f"Without the hottest {HOT:.0%} of the area the cosine goes from {whole:.2f} to "
-        f"{left:.2f}: that area carries <b>{hot:.0%}</b> of the similarity ({more})."
+        f"{left:.2f}; with none of the picture left it is {none:.2f}. So that area carries "
+        f"<b>{hot:.0%}</b> of what the picture adds ({more})."
     )
 
 
@@ -222,9 +224,15 @@ def _about(
     gain = area(shares, lines[curve]["map"]) - area(shares, blind[curve])
     if curve == "deletion":
         how = "falls faster" if gain < 0 else "falls no faster"
-        return f"Patches go, mean colour comes: the cosine {how} than at random ({gain:+.2f})."
+        return (
+            f"Patches go, mean colour comes: the cosine {how} than at random (area between the two "
+            f"lines {gain:+.2f})."
+        )
     how = "rises faster" if gain > 0 else "rises no faster"
-    return f"Patches come back into the blurred picture: it {how} than at random ({gain:+.2f})."
+    return (
+        f"Patches come back into the blurred picture: it {how} than at random (area between the "
+        f"two lines {gain:+.2f})."
+    )
 
 
 def plot(shares: np.ndarray, line: np.ndarray, blind: np.ndarray, title: str) -> str:

@@ -19,11 +19,6 @@ STEPS = (
 HINTS = {  # measured: see retrieve.learned.CotComposer
     "caption": "<p class='what'>A caption moves the shipped model little; a conclusion does.</p>"
 }
-GROUNDS = {
-    "caption": "by the reference image",
-    "reasoning": "by the modification text or the caption",
-    "conclusion": "by the caption or the edit",
-}
 
 
 def reason(
@@ -70,11 +65,13 @@ def steps(
 ) -> str:
     """Caption, reasoning, conclusion: each with what its sentences rest on, and to be edited."""
     items = []
+    by_hand = [name for name, *_ in STEPS if getattr(view, name)]  # the last was edited
     for name, title, what in STEPS:
         text = getattr(thought, name)
         told = [s for s in support if s.step == name]
         said = "".join(_sentence(s) for s in told) or esc(text)
-        mine = '<span class="mine">edited by you</span>' if getattr(view, name) else ""
+        mine = "edited by you" if name in by_hand[-1:] else "kept" if name in by_hand else ""
+        mine = f'<span class="mine">{mine}</span>' if mine else ""
         tools = (
             f'<details class="write" data-form><summary>edit and go on from here</summary>'
             f'<textarea rows="3" maxlength="600" aria-label="{title}, editable">{esc(text)}'
@@ -96,8 +93,9 @@ def steps(
         else ""
     )
     key = (
-        '<ul class="legend"><li><span class="unfounded">greyed, dotted</span>: nothing in the '
-        "picture or the text supports it</li><li>click a phrase for its map</li></ul>"
+        '<ul class="legend"><li><span class="unfounded">greyed</span>, with a number: the model '
+        "was not sure; the number is the probability that it gives its least likely word</li>"
+        "<li>click a phrase for its map</li></ul>"
         if support
         else ""
     )
@@ -105,15 +103,14 @@ def steps(
 
 
 def _sentence(said: Any) -> str:
-    """One sentence as a button that shows its map; greyed and dotted where nothing supports it."""
+    """One sentence as a button that shows its map; greyed, with its score, where it is unsure."""
     kind = "said" if said.supported else "said unfounded"
-    ground = GROUNDS.get(said.step, "")
-    word = "supported" if said.supported else "not supported"
-    why = said.why or f"{word} {ground}"
+    word = "sure" if said.supported else "unsure"
+    score = "" if said.supported else f' <small aria-hidden="true">{said.score:.2f}</small>'
     return (
         f'<button type="button" class="{kind}" data-event="select" data-action="trace" '
-        f'data-value="{esc(said.cue or said.text)}" title="{esc(why)}">{esc(said.text)}'
-        f"{cards.hidden(f' ({word}: {why})')}</button> "
+        f'data-value="{esc(said.cue or said.text)}" title="{esc(said.why)}">{esc(said.text)}'
+        f"{score}{cards.hidden(f' ({word}: {said.why})')}</button> "
     )
 
 

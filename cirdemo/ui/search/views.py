@@ -20,8 +20,8 @@ TITLES = {
     5: "The reasoning (CIR-CoT)",
 }
 LEADS = {
-    1: "A model writes the target down twice: with everything the reference shows, and with only "
-    "what the edit is about.",
+    1: "A model writes the target down twice: with everything the reference shows, and without "
+    "the surroundings that the edit does not speak of.",
     2: "Each description is compared with every picture of the gallery at once. Fast, but it "
     "cannot look twice.",
     3: "The same picture under both descriptions: warm areas carry the similarity.",
@@ -41,9 +41,9 @@ WAITING = {
 }
 BUSY = {1: "writing…", 2: "searching…", 3: "comes last", 4: "judging…", 5: "thinking…"}
 MODE_SAYS = {
-    "union": "everything in the reference, plus the edit",
+    "union": "all that the reference shows, changed as the edit says",
     "enhanced": "what the edit is about, and the place or the look",
-    "intersection": "only what the edit is about",
+    "intersection": "the subject, changed as the edit says; its surroundings left out",
 }
 DIAL = (("intersection", "Intersection"), ("enhanced", "Between"), ("union", "Union"))
 LIST_SAYS = {  # on hover of the button that shows the list
@@ -307,7 +307,8 @@ def notice(
     if result is not None:
         said += result.notices
         if result.unknown_words and not result.notices:
-            words = ", ".join(f"“{w}”" for w in result.unknown_words)
+            known = {w.lower(): w for w in reversed(result.unknown_words)}  # "Mach" and "mach"
+            words = ", ".join(f"“{w}”" for w in reversed(known.values()))
             said.append(f"These words were never seen in training and may be ignored: {words}.")
         if targets and result.coarse:
             body = standing(result, targets, pictures)
