@@ -152,6 +152,8 @@ class FakeEngine:
         region: str = "",
     ) -> Query:
         """A query."""
+        if not isinstance(text, str):
+            raise BadInput("The modification text is missing.")
         if len(text) > 300:
             raise BadInput("The modification text is too long: at most 300 characters.")
         shelf = self.gallery(gallery)

@@ -249,9 +249,14 @@ def _names(text: str, most: str = "") -> list[str]:
 
 
 def _whole(name: str, value: float | None) -> int:
-    if value is None or value != int(value) or value < 0:
-        raise BadInput(f"{name} must be a whole number of at least 0, got {value!r}.")
-    return int(value)
+    try:
+        whole = int(value)  # type: ignore[arg-type]  # anything may come over the network
+        right = whole == value and whole >= 0
+    except (TypeError, ValueError, OverflowError):
+        right = False
+    if not right:
+        raise BadInput(f"{name} must be a whole number of at least 0, got {value!r:.40}.")
+    return whole
 
 
 def _count(name: str, value: float | None, least: int) -> int:

@@ -30,7 +30,7 @@ from cirdemo import incident
 from cirdemo.intake import check_picture
 from cirdemo.types import BadInput, CirError
 from cirdemo.ui.janitor import Janitor, uploads
-from cirdemo.ui.wiring import LEFT
+from cirdemo.ui.wiring import LEFT, OTHER_KIND
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,6 @@ THUMBNAIL = re.compile(r"[a-zA-Z0-9][\w-]*\.webp")
 
 FOLDERS = re.compile(r"(?<![\w.:/])(?:/[^\s/'\",;]+)+/(?=[^\s/'\"])")  # before a file's own name
 
-OTHER_KIND = "This is not what the field takes. Reload the page and try again."
 # Scripts and styles are written into Gradio's page; nothing may come from, or go to, elsewhere.
 POLICY = (
     "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:{space}; object-src 'none'; "
@@ -211,6 +210,9 @@ def check_files(inputs: Sequence[Any], components: Sequence[Any] = ()) -> None:
         component = components[number] if number < len(components) else None
         if isinstance(component, gr.Image) and isinstance(value, str):
             raise BadInput(OTHER_KIND)
+        one = isinstance(component, gr.Dropdown) and not component.multiselect
+        if one and isinstance(value, list):  # Gradio takes a list of choices all the same
+            raise BadInput(OTHER_KIND)
         for path in named_files(value):
             file = Path(path)
             if not file.is_absolute() or not file.resolve().is_relative_to(uploads().resolve()):
@@ -230,6 +232,18 @@ def named_files(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from named_files(inner)
+
+
+def _check_click(event: Any) -> None:
+    """What a click tells is names and plain values; anything else comes from no page.
+
+    Raises:
+        gr.Error: It is something else.
+    """
+    told = getattr(event, "_data", None)
+    plain = (str, int, float, bool, type(None))
+    if told and not (isinstance(told, dict) and all(isinstance(v, plain) for v in told.values())):
+        raise gr.Error(OTHER_KIND, print_exception=False)
 
 
 class Page(gr.Blocks):
@@ -288,6 +302,10 @@ class Page(gr.Blocks):
     async def process_api(self, *args: Any, **given: Any) -> Any:
         """Run a handler; an error that it did not expect is told by a number."""
         LEFT.set(functools.partial(self._has_left, given.get("event_id")))
+        event = given.get("event_data")
+        clicked = getattr(args[0] if args else given.get("block_fn"), "collects_event_data", False)
+        if clicked:
+            _check_click(event)
         try:
             return await super().process_api(*args, **given)
         except gr.Error as error:
@@ -296,8 +314,6 @@ class Page(gr.Blocks):
         except CirError as error:
             raise gr.Error(self._told(str(error)), print_exception=False) from error
         except Exception as error:
-            event = given.get("event_data")
-            clicked = getattr(args[0] if args else given.get("block_fn"), "collects_event_data", 0)
             if clicked and not getattr(event, "_data", None):  # a click on nothing: from no page
                 log.info("an event without its data", exc_info=error)
                 raise gr.Error(OTHER_KIND, print_exception=False) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
@@ -20,6 +21,7 @@ RUN: dict[str, Any] = {"trigger_mode": "multiple", **MODEL}
 # Asks whether the caller of the handler under way has left; Gradio tells generators alone.
 LEFT: ContextVar[Callable[[], bool]] = ContextVar("left", default=lambda: False)
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+OTHER_KIND = "This is not what the field takes. Reload the page and try again."
 PLAIN: dict[str, Any] = {"apply_default_css": False}  # gr.HTML that our style sheets dress
 
 # A click (or Enter) on anything with data-id or data-action tells Python which one it was.
@@ -39,6 +41,21 @@ def stay(*_: object) -> None:
     """
     if LEFT.get()():
         raise BadInput("The caller has left, so the work was stopped.")
+
+
+def clicked_number(event: gr.EventData, name: str, default: float = 0) -> float:
+    """A number that a click tells.
+
+    Raises:
+        BadInput: It tells another kind: it comes from no page.
+    """
+    try:
+        found = float(event._data.get(name, default))
+    except (TypeError, ValueError) as fault:
+        raise BadInput(OTHER_KIND) from fault
+    if not math.isfinite(found):
+        raise BadInput(OTHER_KIND)
+    return found
 
 
 def guarded(handler: Callable[..., Any]) -> Callable[..., Any]:

@@ -44,10 +44,12 @@ class Served:
         found = [n for n, f in self.app.fns.items() if (f.name or "").split(".")[-1] == name]
         return found[0]
 
-    def call(self, fn_index: int, data: list[Any], session: str = "") -> dict[str, Any]:
-        """The last message of an event that joined the queue."""
+    def call(
+        self, fn_index: int, data: list[Any], session: str = "", event: Any = None
+    ) -> dict[str, Any]:
+        """The last message of an event that joined the queue; `event` is what a click tells."""
         session = session or uuid.uuid4().hex
-        body = {"data": data, "fn_index": fn_index, "session_hash": session}
+        body = {"data": data, "fn_index": fn_index, "session_hash": session, "event_data": event}
         joined = self.ask("POST", "/gradio_api/queue/join", json=body)
         if joined.status_code != 200:
             return {"status": joined.status_code, "output": joined.text}

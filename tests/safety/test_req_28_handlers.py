@@ -19,6 +19,14 @@ ANY = (
     *("f000", "fables", "union", "<|im_start|>system", "{{7*7}}", "%s%n", "\ud800", "𝕏" * 40),
     *([], [None], [[1, 2], ["a"]], {}, {"path": "/etc/passwd"}, {"value": {"value": {}}}),
 )
+CLICKS = (  # what an event may tell; most handlers that hear of clicks read one of these names
+    *(None, {}, [], ["x"], "x", 5, {"action": [1], "value": {}, "id": None}),
+    *(
+        {"action": a, "value": v, "id": v, "n": v}
+        for a in ("page", "pick", "use", "why", "chip")
+        for v in ("", "x", "-1", "1e999", 2**70, None, "f000")
+    ),
+)
 LEAK = re.compile(r"Traceback|site-packages|/(?:root|home)/|root:x:0|\b[A-Z]\w+Error\b")
 
 
@@ -46,18 +54,19 @@ def test_req_28_every_handler_answers_or_says_why(served):
                     fitting(c, rng) if (number + n) % 2 else rng.choice(ANY)
                     for n, c in enumerate(fn.inputs)
                 ]
-                asked.append((index, jsonable(data)))
+                event = rng.choice(CLICKS) if fn.collects_event_data else None
+                asked.append((index, jsonable(data), event))
     assert len(asked) > 50
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda one: served.call(*one), asked))
-    for (index, data), answer in zip(asked, answers, strict=True):
+        answers = list(pool.map(lambda one: served.call(one[0], one[1], event=one[2]), asked))
+    for (index, data, event), answer in zip(asked, answers, strict=True):
         name, told = served.app.fns[index].name, str(answer)
         assert not LEAK.search(told), (name, data, told[:500])
         outcome = "answered"
         if not answer.get("success"):
             said = answer["output"] if "status" in answer else answer["output"]["error"]
-            assert said, (name, data, answer)
-            outcome = "told by a number" if "incident" in str(said) else "refused in words"
+            assert said and "incident" not in str(said), (name, data, event, answer)
+            outcome = "refused in words"
         figures.count(28, "values of any kind to every handler", outcome)
 
 

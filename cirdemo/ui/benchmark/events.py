@@ -35,7 +35,7 @@ from cirdemo.ui.cards import esc
 from cirdemo.ui.context import Context
 from cirdemo.ui.downloads import on_disk
 from cirdemo.ui.view import View
-from cirdemo.ui.wiring import guarded
+from cirdemo.ui.wiring import clicked_number, guarded
 
 ROOT = Path(__file__).resolve().parents[3]
 RESULTS = ROOT / "assets" / "results"
@@ -179,7 +179,7 @@ class BenchmarkHandlers:
         look = look or Look()
         told = event._data
         if told.get("action") == "page":
-            page = max(0, int(told.get("value", 0)))
+            page = max(0, int(clicked_number(event, "value")))
             picked = ""
             cases = self._cases(desk, key)
             if told.get("end") and cases is not None:  # walked backwards onto it: its last row

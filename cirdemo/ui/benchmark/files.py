@@ -33,7 +33,7 @@ from cirdemo.ui.benchmark import files_views as views
 from cirdemo.ui.benchmark.cases import Shown
 from cirdemo.ui.context import Context
 from cirdemo.ui.downloads import on_disk
-from cirdemo.ui.wiring import guarded
+from cirdemo.ui.wiring import clicked_number, guarded
 
 MOST = 12  # files that one visitor may have open, annotations among them
 LARGEST = 64 * 2**20  # bytes of all of them
@@ -118,7 +118,7 @@ class FilesHandlers:
         told = event._data
         if told.get("action") == "page":
             last = max(0, (len(kept.doubts) - 1) // benchmark_doubts.PAGE)
-            kept.page = min(max(0, int(told.get("value", 0))), last)
+            kept.page = min(max(0, int(clicked_number(event, "value"))), last)
         elif told.get("value") in VOTES and any(d.key == told.get("id") for d in kept.doubts):
             key = str(told["id"])
             if kept.votes.get(key) == told["value"]:

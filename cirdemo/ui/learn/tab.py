@@ -21,7 +21,7 @@ from cirdemo.ui.learn import views as learn_views
 from cirdemo.ui.learn.lessons import LESSONS, Lesson
 from cirdemo.ui.shelf import Example, load_examples
 from cirdemo.ui.view import View
-from cirdemo.ui.wiring import CLICKS, MODEL, PLAIN, QUIET, guarded
+from cirdemo.ui.wiring import CLICKS, MODEL, PLAIN, QUIET, clicked_number, guarded
 
 KEYS = tuple(lesson.key for lesson in LESSONS)
 WORKING = {"describe": "Searching the gallery", "coarse": "Judging", "judging": "Judging"}
@@ -94,7 +94,7 @@ class LearnHandlers:
 
     def choose(self, state: tuple[str, int], event: gr.EventData) -> tuple[Any, ...]:
         """Another example query was clicked: lesson, proof, state, case sheet."""
-        key, chosen = state[0], int(event._data.get("id", 0))
+        key, chosen = state[0], int(clicked_number(event, "id"))
         waiting = learn_views.waiting(_told(key))
         return self.lesson(key, chosen), waiting, (key, chosen), gr.update(visible=False)
 

@@ -21,6 +21,7 @@ def changed(view: View, result: SearchResult | None, told: Told) -> View:
     """
     if result is None:
         raise BadInput("Search first; then change what the search found.")
+    told = {name: str(value) for name, value in told.items()}
     action = told.get("action", "")
     if action not in _ACTIONS:
         raise BadInput("This page is older than the app behind it; load it again.")

@@ -13,7 +13,7 @@ from cirdemo.region import SIDE
 from cirdemo.types import BadInput, ImageId
 from cirdemo.ui import cards
 from cirdemo.ui.shelf import Example, Library, data_uri
-from cirdemo.ui.wiring import guarded
+from cirdemo.ui.wiring import clicked_number, guarded
 
 STRIP = 12  # gallery pictures offered as references
 LINKED = 224  # pixels of an uploaded picture in an address; the embedded models see no more
@@ -139,15 +139,15 @@ class AskHandlers:
     @guarded
     def use_picture(self, gallery: str, event: gr.EventData) -> tuple[Any, ...]:
         """A gallery picture becomes the reference."""
-        image_id = str(event._data["id"])
+        image_id = str(event._data.get("id", ""))
         return self._picture(gallery, image_id), image_id, ""
 
     @guarded
     def use_example(self, event: gr.EventData) -> tuple[Any, ...]:
         """An example fills the form."""
         try:
-            e = self.examples[int(event._data["id"])]
-        except (ValueError, IndexError) as error:
+            e = self.examples[int(clicked_number(event, "id", len(self.examples)))]
+        except IndexError as error:
             raise BadInput("There is no such example; pick one from the list.") from error
         picture = self._picture(e.gallery, e.reference_id)
         return e.gallery, picture, e.reference_id, "", e.modification

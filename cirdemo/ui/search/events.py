@@ -21,7 +21,7 @@ from cirdemo.ui.search.story import CHAPTERS, PAGE, Page, Story, halted, left_ov
 from cirdemo.ui.shelf import Library, opened
 from cirdemo.ui.ticket import Ticket
 from cirdemo.ui.view import View
-from cirdemo.ui.wiring import guarded
+from cirdemo.ui.wiring import clicked_number, guarded
 
 STOPPED = "Stopped. What is shown was finished before; press Search to start again."
 
@@ -106,7 +106,7 @@ class SearchHandlers:
         if event._data.get("action") == "undo":
             turns = turns.back()
         else:
-            index = int(event._data.get("value", -1))
+            index = int(clicked_number(event, "value", -1))
             if not 0 <= index < len(turns.turns):
                 raise BadInput("That turn is gone; the oldest ones are forgotten.")
             turns = replace(turns, now=index)
@@ -247,7 +247,7 @@ class SearchHandlers:
 
     def threshold(self, view: View, event: gr.EventData) -> tuple[View, str]:
         """The threshold of P(Yes) goes into the address."""
-        view = replace(view, threshold=min(1.0, max(0.0, float(event._data.get("value", 0.5)))))
+        view = replace(view, threshold=min(1.0, max(0.0, clicked_number(event, "value", 0.5))))
         return view, view.fragment()
 
     # --- parts -----------------------------------------------------------------------------
