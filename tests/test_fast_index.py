@@ -81,6 +81,12 @@ def test_the_depth_is_the_least_that_finds_enough_and_is_measured_on_other_queri
     assert found is not None and facts.kind == "fast-scan"
     assert facts.recall >= fast_index.LEAST_RECALL and facts.queries == fast_index.QUERIES // 2
     assert found.depth == facts.depth in fast_index.DEPTHS
+    # the least: the depth before it loses more than half of what may be lost
+    before = fast_index.DEPTHS[: fast_index.DEPTHS.index(found.depth)]
+    queries = composed(VECTORS, WORDS, fast_index.QUERIES)[: facts.queries]
+    truth = nearest(VECTORS, queries)
+    for found.depth in before:
+        assert shared(found.search(queries, 50)[1], truth) < fast_index.WANTED_RECALL
     # where no depth finds enough, search is exact rather than wrong
     monkeypatch.setattr(fast_index, "DEPTHS", (1,))
     assert fitted(VECTORS, Words()) == (None, FLAT)

@@ -30,7 +30,7 @@ def gallery(count: int, dim: int = 512, seed: int = 0) -> np.ndarray:
 
 
 def texts(count: int, dim: int = 512, seed: int = 0) -> np.ndarray:
-    """Texts in the same space: (count, dim) float32, unit norm."""
+    """Texts: (count, dim) float32, unit norm; of another seed, in directions of their own."""
     _, common, basis, scale = _space(dim, seed)
     random = np.random.default_rng(seed + 1)
     away = random.standard_normal(dim).astype(np.float32)

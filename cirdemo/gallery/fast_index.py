@@ -1,9 +1,9 @@
 """Search of large galleries: short codes scanned in full, the best of them compared again.
 
 Which index a gallery gets is decided when it is built: exact search below `FLAT_BELOW` pictures,
-above it this one, with the least depth that finds 99 of 100 of the true first fifty for composed
+above it this one, with the least depth that finds 99.5 of 100 of the true first fifty for composed
 queries, and exact search again where no depth does. The recall that is told was measured on other
-queries than those that chose the depth.
+queries than those that chose the depth, and has to be 99 of 100.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from cirdemo.types import CirError, Encoder
 
 FLAT_BELOW = 20_000  # pictures: exact search takes about a millisecond and a half there
 LEAST_RECALL = 0.99  # of the true first 50; what is judged is taken from them
+# The depth is chosen with half of what may be lost in hand: on made-up vectors, queries of other
+# texts than `TEXTS` lost up to 1.7 times what those that chose it lost, and people write others.
+WANTED_RECALL = 0.995
 K = 50
 DEPTHS = (8, 12, 16, 24, 32, 48, 64)  # times k are compared again
 TRAINED_ON = 50_000  # rows
@@ -165,7 +168,7 @@ def fitted(vectors: np.ndarray, encoder: Encoder) -> tuple[FastScanIndex | None,
     half = len(queries) // 2
     for depth in DEPTHS:
         index.depth = depth
-        if shared(index.search(queries[:half], K)[1], truth[:half]) < LEAST_RECALL:
+        if shared(index.search(queries[:half], K)[1], truth[:half]) < WANTED_RECALL:
             continue
         found = shared(index.search(queries[half:], K)[1], truth[half:])
         if found >= LEAST_RECALL:
