@@ -13,10 +13,10 @@ from cirdemo.types import BadInput, CirError, Composer, Dataset, MissingCheckpoi
 
 if TYPE_CHECKING:
     from cirdemo.gallery.fetch import Manifest
-    from cirdemo.gallery.indexing import Source
     from cirdemo.gallery.own import Own
     from cirdemo.gallery.progress import Progress
     from cirdemo.gallery.store import Gallery
+    from cirdemo.gallery.work import Source
 
 
 class Holdings:

@@ -2,6 +2,7 @@
 
 import io
 import random
+import threading
 import zipfile
 from pathlib import Path
 
@@ -17,6 +18,7 @@ class SlowEncoder:
 
     def __init__(self, space="quarters", pause=0.0):
         self.space, self.pause, self.seen = space, pause, 0
+        self.lock = threading.Lock()  # groups are encoded beside each other
 
     def encode_images(self, images):
         import time
@@ -26,7 +28,8 @@ class SlowEncoder:
             time.sleep(self.pause)
             small = np.asarray(image.resize((2, 2), Image.Resampling.BOX), np.float32) + 1.0
             rows.append(small.reshape(-1) / np.linalg.norm(small))
-        self.seen += len(images)
+        with self.lock:
+            self.seen += len(images)
         return np.stack(rows).astype(np.float32)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from cirdemo.bench import index, tables
-from cirdemo.gallery.indexing import AHEAD, _Work
+from cirdemo.gallery.work import AHEAD, Work
 from tests.fixtures_pictures import SlowEncoder, write_folder
 
 
@@ -19,6 +19,8 @@ def test_a_report_holds_the_parts_the_bound_and_three_builds(files):
     assert report["builds"]["added"]["encoded"] == 1
     assert report["bounds"]["encode_decode"] > report["bounds"]["all_parts"] > 0
     assert report["bf16"] is None  # it is no encoder of open_clip's
+    whole = report["builds"]["whole"]
+    assert 0 < whole["decoders"] < whole["processor"] and report["busy"] > 0
     text = tables.markdown(report)
     assert (
         "| **built** |" in text and "unchanged folder: pictures encoded | 0 | ≤ 0 | met |" in text
@@ -26,7 +28,7 @@ def test_a_report_holds_the_parts_the_bound_and_three_builds(files):
 
 
 def test_more_small_pictures_than_large_ones_are_decoded_ahead():
-    work = _Work(None, None, keep_copies=False)
+    work = Work(None, None, keep_copies=False)
     least, most = AHEAD
     assert work.ahead() == least  # the first may be of any size
     work.area = 256 * 256.0

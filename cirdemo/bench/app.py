@@ -6,7 +6,6 @@ processor time that the server took, which other work on the machine changes les
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 import time
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cirdemo.bench.clock import Target, Times, machine, percentile
+from cirdemo.bench.clock import Target, Times, machine, of_process, percentile
 from cirdemo.bench.tables import number
 from cirdemo.bench.visit import App, Heard, Visitor, free_port, resident, served
 
@@ -84,15 +83,15 @@ def bench(
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         with served(program, port, home) as (pid, started):
-            start = {"clock": started, "processor": _processor(pid), **_page(port)}
+            start = {"clock": started, "processor": of_process(pid), **_page(port)}
             tell(next(left), steps)
             app = App.at(f"http://127.0.0.1:{port}")
             search(app, gallery, queries[0])
             alone, took = [], []
             for query in queries[1 : 1 + rounds]:
-                before = _processor(pid)
+                before = of_process(pid)
                 alone.append(search(app, gallery, query))
-                took.append(_processor(pid) - before)
+                took.append(of_process(pid) - before)
                 tell(next(left), steps)
             with served(minimal, other, home):
                 empty = _empty(app, App.at(f"http://127.0.0.1:{other}"), gallery, queries[0])
@@ -231,15 +230,6 @@ def _page(port: int) -> dict[str, float]:
     answer = httpx.get(f"http://127.0.0.1:{port}/", timeout=60)
     answer.raise_for_status()
     return {"page_bytes": float(len(answer.content))}
-
-
-def _processor(pid: int) -> float:
-    """Processor seconds of a process so far; 0 where /proc is not."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _length(part: Any) -> int:

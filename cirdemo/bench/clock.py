@@ -116,6 +116,21 @@ def interleaved(
     return {name: Times(tuple(seconds)) for name, seconds in found.items()}
 
 
+def of_process(pid: int) -> float:
+    """Processor seconds of a process so far, without its children; 0 where /proc is not."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def of_children() -> float:
+    """Processor seconds so far of this process's children: those that run, and those that ended."""
+    done = os.times()
+    return done.children_user + done.children_system + sum(map(of_process, _children()))
+
+
 def machine(threads: int) -> dict[str, Any]:
     """What the figures were taken on: processor, libraries, and how busy it was."""
     return {
@@ -147,6 +162,15 @@ def _processor() -> str:
     flags = known.get("flags", "").split()
     extras = [name for name in ("avx512f", "avx512_bf16", "amx_bf16") if name in flags]
     return ", ".join([known.get("model name", "unknown"), *extras])
+
+
+def _children() -> list[int]:
+    """Processes that this one has started; none where /proc does not say."""
+    try:
+        tasks = [task / "children" for task in Path("/proc/self/task").iterdir()]
+        return [int(pid) for task in tasks for pid in task.read_text(encoding="utf-8").split()]
+    except OSError:
+        return []
 
 
 def _version(name: str) -> str | None:

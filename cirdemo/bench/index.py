@@ -1,7 +1,8 @@
 """`bench index`: a gallery's build, against what its parts take alone.
 
 The bound is cores / (encode + decode) of a picture, both measured alone in the same run. The small
-copy that the page shows is made on the way; what it takes is told beside.
+copy that the page shows is made on the way; what it takes is told beside, and so is what the build
+took in all, the processes that decode with it, and how busy the cores were.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import copy
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,7 +20,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from cirdemo.bench.clock import Ratio, Target, Times, interleaved, machine
+from cirdemo.bench.clock import Ratio, Target, Times, interleaved, machine, of_children
 from cirdemo.bench.tables import number, spread
 from cirdemo.data.folder import pictures_at
 from cirdemo.gallery import indexing
@@ -59,13 +61,15 @@ def bench(
         for step, name in enumerate(("whole", "unchanged", "added"), start=2):
             if name == "added":
                 _link(files[-later:], pictures)
-            before, clock, start = counted.seen, time.process_time(), time.perf_counter()
+            before, clock, start = counted.seen, _processor(), time.perf_counter()
             *_, end = indexing.index(own.home("bench"), pictures_at(pictures), counted)
+            seconds, took = time.perf_counter() - start, _processor()
             builds[name] = {
                 "pictures": float(end.report.pictures if end.report else 0),
                 "encoded": float(counted.seen - before),
-                "seconds": time.perf_counter() - start,
-                "processor": time.process_time() - clock,
+                "seconds": seconds,
+                "processor": sum(took) - sum(clock),
+                "decoders": took[1] - clock[1],  # of it, in processes of their own
             }
             tell(step, 4)
     each = {name: t.median / len(files[:SAMPLE]) for name, t in parts.items()}
@@ -73,7 +77,9 @@ def bench(
         "encode_decode": cores / (each["encode"] + each["decode"]),
         "all_parts": cores / (each["encode"] + each["decode"] + each["small_copy"]),
     }
-    rate = builds["whole"]["encoded"] / builds["whole"]["seconds"]
+    whole = builds["whole"]
+    rate = whole["encoded"] / whole["seconds"]
+    busy = whole["processor"] / whole["seconds"] / cores
     report: dict[str, Any] = {
         "bench": "index",
         "pictures": len(files),
@@ -84,6 +90,7 @@ def bench(
             for name, t in parts.items()
         },
         "rate": rate,
+        "busy": busy,
         "bounds": bounds,
         "builds": builds,
         "bf16": half,
@@ -109,13 +116,14 @@ class _Counted:
     """An encoder that counts its pictures."""
 
     def __init__(self, encoder: Encoder) -> None:
-        self._encoder, self.seen = encoder, 0
+        self._encoder, self.seen, self._lock = encoder, 0, threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._encoder, name)
 
     def encode_images(self, images: Sequence[Any]) -> np.ndarray:
-        self.seen += len(images)
+        with self._lock:
+            self.seen += len(images)
         return self._encoder.encode_images(images)
 
 
@@ -157,6 +165,11 @@ def _halved(encoder: Any) -> Any | None:
     return half
 
 
+def _processor() -> tuple[float, float]:
+    """Processor seconds so far: of this process, and of those that it has started."""
+    return time.process_time(), of_children()
+
+
 def _copies(pictures: Sequence[Image.Image], path: Path) -> None:
     for picture in pictures:
         write_thumbnail(picture, path)
@@ -185,11 +198,25 @@ def _table(report: dict[str, Any]) -> dict[str, Any]:
         ["bound with the small copies", number(report["bounds"]["all_parts"], "pictures/s")],
         ["**built**", number(report["rate"], "pictures/s")],
     ]
+    whole = report["builds"]["whole"]
+    taken = 1000 * whole["processor"] / whole["encoded"]
+    rows.insert(len(rows) - 3, ["the whole build, everything in it", number(taken, "ms")])
     return {"head": ["a picture", "processor time"], "rows": rows}
 
 
 def _note(report: dict[str, Any]) -> str:
-    text = f"{report['pictures']:,} pictures."
+    told, whole = report["milliseconds_a_picture"], report["builds"]["whole"]
+    parts = sum(told[name]["median"] for name in ("decode", "encode", "small_copy"))
+    each = 1000 * whole["processor"] / whole["encoded"]
+    decoders = 1000 * whole["decoders"] / whole["encoded"]
+    text = (
+        f"{report['pictures']:,} pictures. The build took {number(each, 'ms')} of processor time "
+        f"a picture ({number(decoders, 'ms')} of it in the processes that decode), where decoding, "
+        f"encoding and the small copy take {number(parts, 'ms')} alone; the rest reads files, "
+        "passes pixels between processes, starts these, and writes. It had the cores for "
+        f"{report['busy']:.0%} of its time. The target's bound counts neither the small copies nor "
+        "the rest."
+    )
     if report["bf16"]:
         faster = report["bf16"]["faster"]["median"]
         text += (

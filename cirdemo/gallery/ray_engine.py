@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from cirdemo.gallery import near
 from cirdemo.gallery.decoding import decode
-from cirdemo.gallery.groups import SIZE, Group
+from cirdemo.gallery.groups import SIZE, Group, encoded
 from cirdemo.gallery.journal import Row
 from cirdemo.gallery.store import thumbnail
 from cirdemo.types import BadInput, CirError, Encoder
@@ -90,7 +90,7 @@ class Worker:
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """One group; files that are not seen stop it."""
-        group, copies = Group(self.encoder), {}
+        group, copies = Group(), {}
         for path, digest in json.loads(row["files"]):
             try:
                 data = Path(path).read_bytes()
@@ -105,7 +105,9 @@ class Worker:
                 continue
             copies[digest] = thumbnail(picture)
             group.add(digest, picture, near.signature(picture))
-        group.encode()
+            if group.ripe:
+                group.rows += encoded(self.encoder, group.take())
+        group.rows += encoded(self.encoder, group.take())
         return {
             "missing": "",
             "rows": json.dumps(group.rows),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import threading
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +29,7 @@ from cirdemo.models.preprocessing import (
     target_padded,
 )
 from cirdemo.models.trusted import check_file, read_settings
+from cirdemo.models.turns import Turns
 from cirdemo.types import CirError, MissingCheckpoint
 
 WEIGHT_FILES = (
@@ -48,7 +48,7 @@ class OpenClipEncoder:
     Needs: a folder with `open_clip_config.json`, weights and tokenizer, or a hub name.
 
     Pictures pass through `lock`, because the hooks of grad-cam see every forward pass of the
-    visual tower; texts do not need it.
+    visual tower: plain passes share it, heatmaps have it alone; texts do not need it.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class OpenClipEncoder:
         """
         self.device = torch.device(device)
         self.batch_size = batch_size
-        self.lock = threading.Lock()
+        self.lock = Turns()
         folder = _as_folder(source)
         if folder is not None:
             _check_folder(folder, command)
@@ -104,7 +104,7 @@ class OpenClipEncoder:
         parts = [np.zeros((0, self.dim), np.float32)]
         for start in range(0, len(images), self.batch_size):
             batch = self.pixels(images[start : start + self.batch_size])  # (N, 3, H, W)
-            with self.lock, torch.inference_mode():
+            with self.lock.shared(), torch.inference_mode():
                 parts.append(_unit(self.model.encode_image(batch)))
         return np.concatenate(parts)
 
