@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
-import numpy as np
 from PIL import Image
+
+if TYPE_CHECKING:
+    import numpy as np  # the processes that decode pictures do without
 
 ImageId = str
 Mode = Literal["union", "enhanced", "intersection"]  # from all of the reference to its core

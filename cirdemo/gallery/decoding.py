@@ -7,6 +7,8 @@ long, costs that one picture: it is ended, and the next picture gets another.
 from __future__ import annotations
 
 import atexit
+import contextlib
+import fcntl
 import os
 import queue
 import signal
@@ -24,6 +26,8 @@ from cirdemo.intake import load_image
 from cirdemo.types import BadInput, CirError
 
 SECONDS = 60.0  # of one picture; the largest that is allowed takes a few
+TICK = 0.2  # seconds between two looks at whether one takes too long
+PIPE = 1 << 20  # bytes: a small picture passes at once, where 64 KiB take turns with the reader
 COMMAND = (sys.executable, "-P", "-m", "cirdemo.gallery.decoding")  # -P: nothing is imported from
 # the folder that it is started in
 LENGTH = struct.Struct("<Q")  # of the picture's bytes, before them
@@ -59,6 +63,7 @@ class _Decoder:
         pipe = subprocess.PIPE
         env = {**os.environ, "PYTHONPATH": paths}
         self._process = subprocess.Popen(COMMAND, stdin=pipe, stdout=pipe, env=env)
+        _widen(self._process.stdout)
         self.ended = False
         atexit.register(self.end)
         if self._process.stdout is None or self._process.stdout.read(1) != READY:
@@ -68,9 +73,7 @@ class _Decoder:
     def decode(self, data: bytes) -> Image.Image:
         """The picture; after a crash the process is ended."""
         began = time.monotonic()
-        late = threading.Timer(SECONDS, self._process.kill)
-        late.daemon = True
-        late.start()
+        _watch.until(began + SECONDS, self._process)
         into, out = self._process.stdin, self._process.stdout
         try:
             if into is None or out is None:
@@ -87,7 +90,7 @@ class _Decoder:
                 else "Its decoder crashed. Save it anew, as a JPEG."
             ) from fault
         finally:
-            late.cancel()
+            _watch.over(self._process)
             if time.monotonic() - began >= SECONDS:  # it may have been killed just after the answer
                 self.end()
         if not width:
@@ -108,7 +111,49 @@ class _Decoder:
         self._process.communicate()  # closes the pipes, and waits
 
 
+class _Watch:
+    """Kills processes that take too long; one thread for all, and only while any is at work."""
+
+    def __init__(self) -> None:
+        self._ends: dict[subprocess.Popen[bytes], float] = {}
+        self._lock = threading.Lock()
+        self._watching = False
+
+    def until(self, end: float, process: subprocess.Popen[bytes]) -> None:
+        """A process may work until then."""
+        with self._lock:
+            self._ends[process] = end
+            if not self._watching:
+                self._watching = True
+                threading.Thread(target=self._look, daemon=True).start()
+
+    def over(self, process: subprocess.Popen[bytes]) -> None:
+        """A process has answered."""
+        with self._lock:
+            self._ends.pop(process, None)
+
+    def _look(self) -> None:
+        while True:
+            time.sleep(TICK)
+            with self._lock:
+                for process, end in self._ends.items():
+                    if time.monotonic() >= end:
+                        process.kill()
+                if not self._ends:
+                    self._watching = False
+                    return
+
+
+_watch = _Watch()
 _idle: queue.SimpleQueue[_Decoder] = queue.SimpleQueue()  # kept, as starting one takes 0.3 s
+
+
+def _widen(pipe: IO[bytes] | None) -> None:
+    """Give a pipe more room, where the system can and allows it."""
+    resize = getattr(fcntl, "F_SETPIPE_SZ", None)  # of Linux
+    if pipe is not None and resize is not None:
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(pipe, resize, PIPE)
 
 
 def _read(stream: IO[bytes], count: int) -> bytes:
