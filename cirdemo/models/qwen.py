@@ -9,7 +9,6 @@ from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
     Qwen2_5_VisionTransformerPretrainedModel,
     apply_rotary_pos_emb,
-    apply_rotary_pos_emb_vision,
 )
 
 PATCH, MERGE, TEMPORAL = 16, 2, 2
@@ -99,6 +98,21 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tenso
     return scores.softmax(-1).to(v.dtype) @ v
 
 
+def signed(sin: Tensor) -> Tensor:
+    """The sines of a rotation (..., head_dim) as `turned` takes them."""
+    first, second = sin.chunk(2, -1)
+    return torch.cat([-first, second], -1)
+
+
+def turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rows (..., head_dim) under rope; the sines are `signed`.
+
+    The halves are exchanged and no sign of theirs: two passes over memory less than the usual
+    `x * cos + rotate_half(x) * sin`.
+    """
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
+
+
 def batched_vision(
     visual: nn.Module, patches: Tensor, grid: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
@@ -117,13 +131,14 @@ def batched_vision(
     """
     n, p, _ = patches.shape
     x = functional.linear(patches, visual.patch_embed.proj.weight.flatten(1))  # (N, P, Dv)
-    cos, sin = visual.rotary_pos_emb(x, grid_positions(*grid).to(x.device))
+    cos, sin = visual.rotary_pos_emb(x, grid_positions(*grid).to(x.device))  # (P, head_dim)
+    cos, sin = cos.float(), signed(sin.float())
     for block in visual.blocks:
         attention = block.attn
         qkv = attention.qkv(block.norm1(x)).view(n, p, 3, attention.num_heads, attention.head_dim)
-        q, k, v = qkv.unbind(2)  # each (N, P, heads, head_dim)
-        q, k = apply_rotary_pos_emb_vision(q, k, cos, sin)
-        y = attend(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+        qkv = qkv.permute(2, 0, 3, 1, 4)  # (3, N, heads, P, head_dim)
+        q, k = turned(qkv[:2].float(), cos, sin).to(x.dtype)
+        y = attend(q, k, qkv[2])
         x = x + attention.proj(y.transpose(1, 2).reshape(n, p, -1))
         x = x + block.mlp(block.norm2(x))
     merged = visual.merger(x.reshape(n * p, -1))
