@@ -35,11 +35,11 @@ def test_a_plan_is_made_of_what_was_measured(tmp_path):
         {"n": 1000, "default": True, "kind": "fast-scan", "ms": 0.005, "bytes_per_vector": 1152},
         {"n": 1000, "default": False, "kind": "flat", "ms": 9.0, "bytes_per_vector": 2048},
     ]
-    parts = {n: {"median": m} for n, m in (("decode", 1), ("encode", 13), ("small_copy", 6))}
+    whole = {"processor": 20.0, "encoded": 1000.0}
     for name, body in (
         ("search", {"rows": rows}),
         ("rerank", {"seconds": {"shared_prefix": 0.2}}),
-        ("index", {"milliseconds_a_picture": parts}),
+        ("index", {"builds": {"whole": whole}}),
     ):
         (tmp_path / f"bench-{name}.json").write_text(json.dumps(body))
     assert plan.costs(tmp_path) == COST

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from cirdemo.data import folder
@@ -21,9 +22,11 @@ from cirdemo.gallery.near import NEAR, near_pairs, signature
 from cirdemo.gallery.opened import open_own
 from cirdemo.gallery.own import Own
 from cirdemo.intake import load_image
+from cirdemo.models.encoders import OpenClipEncoder
 from cirdemo.parts import Part
 from cirdemo.shelves import Shelves
 from cirdemo.types import BadInput, CirError, MissingCheckpoint, SpaceMismatch
+from tests.fixtures_encoder import save_tiny_encoder
 from tests.fixtures_pictures import SlowEncoder, coded, picture, write_folder, write_zip
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -111,6 +114,22 @@ def test_archives_inside_a_folder_count_as_folders(own, tmp_path):
     assert "album.zip/x.jpg" in open_own(own.home("mine"), "quarters").ids
     assert left_out(report) == {"album.zip/inner.zip": "other file"}
     assert open_own(own.home("mine"), "quarters").image("album.zip/x.jpg").size == (48, 36)
+
+
+def test_the_bytes_of_a_build_do_not_depend_on_the_number_of_threads(own, tmp_path):
+    photos = write_folder(tmp_path / "photos", 100)
+    encoder = OpenClipEncoder(save_tiny_encoder(tmp_path / "encoder"))
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            build(own, photos, encoder, name=f"by{threads}")
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    one, three = (contents(own.home(name)) for name in ("by1", "by3"))
+    assert one.pop("manifest.json")["name"] != three.pop("manifest.json")["name"]
+    assert one == three
 
 
 # --- hostile files ------------------------------------------------------------------------
@@ -242,6 +261,7 @@ from pathlib import Path
 from cirdemo.data import folder
 from cirdemo.gallery import indexing
 from cirdemo.gallery.own import Own
+from tests.fixtures_encoder import save_tiny_encoder
 from tests.fixtures_pictures import SlowEncoder
 home = Own(Path(sys.argv[1])).home("mine")
 print("ready", flush=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cirdemo.export import fill_between
+from cirdemo.types import BadInput
 
 Report = Mapping[str, Any]
 
@@ -41,6 +42,19 @@ def fill(path: Path, report: Report) -> None:
         BadInput: The file has no such markers.
     """
     fill_between(path, "bench", report["bench"], report["command"], markdown(report))
+
+
+def check(path: Path, names: Sequence[str]) -> None:
+    """See that a README has markers for these reports.
+
+    Raises:
+        BadInput: It has not.
+    """
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    for name in names:
+        start, end = f"<!-- bench:{name} -->", "<!-- /bench -->"
+        if end not in text.partition(start)[2]:
+            raise BadInput(f"{path} has no lines {start} and {end}; add both where the table goes.")
 
 
 def number(value: float, unit: str = "") -> str:

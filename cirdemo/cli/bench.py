@@ -9,13 +9,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from cirdemo.cli.common import Answer, engine_of
-from cirdemo.types import BadInput
+from cirdemo.types import BadInput, CirError
 
 if TYPE_CHECKING:
     from cirdemo.bench.rerank import Asked
     from cirdemo.engine import Engine
 
 QUERIES = 4  # whose margins and orders are compared
+OPTIONS = {  # which benches an option says something to; the others are told to all
+    "--rounds": {"rerank", "search", "index", "app"},
+    "--visitors": {"app"},
+    "--million": {"search"},
+    "--pictures": {"index"},
+}
 
 
 def bench(args: argparse.Namespace) -> Answer:
@@ -28,9 +34,22 @@ def bench(args: argparse.Namespace) -> Answer:
     args.cores = cores()  # before the next line, which says otherwise
     use_threads(1)  # of one operation, as a visitor of the app gets
     names = list(BENCHES) if args.what == "all" else [args.what]
-    reports = {}
+    if args.readme:  # said now, and not after the first half hour
+        tables.check(args.readme, names)
+    reports: dict[str, dict[str, Any]] = {}
+    failed = False
     for name in names:
-        report = BENCHES[name](args)
+        try:
+            if name == "plan" and failed:
+                raise BadInput("The plan is made of the others, and not all of them were measured.")
+            report = BENCHES[name](args)
+        except CirError as fault:
+            if args.what != "all":
+                raise
+            failed = True
+            print(f"bench {name}: {fault}", file=sys.stderr)
+            reports[name] = {"bench": name, "failed": str(fault), "notes": [f"{name}: {fault}"]}
+            continue
         report["command"] = _command(args, name)
         reports[name] = report
         if args.out:
@@ -38,7 +57,7 @@ def bench(args: argparse.Namespace) -> Answer:
             print("\n".join(map(str, files)), file=sys.stderr)
         if args.readme:
             tables.fill(args.readme, report)
-    return (reports if args.what == "all" else reports[args.what]), 0
+    return (reports if args.what == "all" else reports[args.what]), int(failed)
 
 
 def show(answer: dict[str, Any]) -> str:
@@ -175,11 +194,13 @@ def _command(args: argparse.Namespace, name: str) -> str:
     words = [name if word == args.what else word for word in args.words]
     keep, skip = [], False
     for word in words:
+        option = word.partition("=")[0]
+        of = OPTIONS.get(option, {name})
         if skip:
             skip = False
-        elif word in ("--out", "--readme"):
-            skip = True
-        elif word != "--json":
+        elif option in ("--out", "--readme") or (name not in of and option != "--million"):
+            skip = "=" not in word
+        elif word != "--json" and name in of:
             keep.append(word)
     return "python -m cirdemo " + shlex.join(keep)
 
