@@ -163,12 +163,19 @@ def _read(stream: IO[bytes], count: int) -> bytes:
     return found
 
 
+def _say(stream: IO[bytes], *parts: bytes) -> None:
+    try:
+        stream.writelines(parts)
+        stream.flush()
+    except BrokenPipeError:  # the parent was killed
+        os._exit(1)
+
+
 def main() -> None:
     """Decode what comes in, until nothing more does: the parent has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     into, out = sys.stdin.buffer, sys.stdout.buffer
-    out.write(READY)
-    out.flush()
+    _say(out, READY)
     while head := into.read(LENGTH.size):
         if hasattr(signal, "alarm"):  # whose parent was killed ends by itself
             signal.alarm(2 * int(SECONDS))
@@ -178,11 +185,7 @@ def main() -> None:
         except BadInput as fault:
             said = str(fault).encode()
             answer = HEAD.pack(0, len(said)), said
-        try:
-            out.writelines(answer)
-            out.flush()
-        except BrokenPipeError:  # the parent was killed
-            os._exit(1)
+        _say(out, *answer)
 
 
 if __name__ == "__main__":
