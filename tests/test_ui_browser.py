@@ -37,7 +37,7 @@ def test_an_edit_is_answered_in_five_chapters(page):
 
 
 def test_a_newcomer_presses_a_question_and_reads_why(page):
-    lead = page.locator("#notice .lead").first
+    lead = page.locator("#start .lead").first
     asked = lead.locator("q").inner_text()
     lead.click()
     told = page.locator("#notice .told li")
@@ -45,7 +45,7 @@ def test_a_newcomer_presses_a_question_and_reads_why(page):
     expect(told.first).to_contain_text("The intersection leaves out")
     assert page.locator("#modification textarea").input_value() == asked
     page.locator("#search:enabled").wait_for(timeout=120_000)
-    assert page.locator("#notice .lead").count() == 0
+    expect(page.locator("#start h2")).to_have_text("More questions", use_inner_text=True)
     expect(told.last).to_contain_text("target")  # what the judge did to it
 
 
@@ -76,3 +76,20 @@ def test_no_width_scrolls_sideways(page, width):
     page.locator("#judge .card").first.wait_for(timeout=120_000)
     page.locator("#reason .card").first.wait_for(timeout=120_000)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_what_is_being_written_outlives_a_new_answer(page):
+    ask(page, "with a scarf and a hat")
+    page.locator("#search:enabled").wait_for(timeout=120_000)
+    box = page.locator("#reason details").nth(1)
+    box.locator("summary").click()
+    box.locator("textarea").fill("my own words")
+    lora = page.locator("#judge .toggle[data-action='tuned']")
+    before = lora.get_attribute("aria-pressed")
+    lora.click()
+    page.wait_for_function(
+        "(old) => document.querySelector('#judge .toggle').ariaPressed !== old", arg=before
+    )
+    page.locator("#search:enabled").wait_for(timeout=120_000)
+    expect(page.locator("#reason details").nth(1).locator("textarea")).to_have_value("my own words")
+    expect(page.locator("#reason details").nth(1)).to_have_attribute("open", "")

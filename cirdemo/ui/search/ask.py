@@ -113,7 +113,7 @@ class AskHandlers:
         return f'<ul class="examples">{"".join(items)}</ul>'
 
     def start_here(self) -> str:
-        """What stands above the empty chapters: questions, each with an example that answers it."""
+        """Questions, each with an example that answers it; they stay, smaller, beside an answer."""
         items = []
         for story, question in LEADS.items():
             found = next((n for n, e in enumerate(self.examples) if e.label == story), None)
@@ -131,7 +131,8 @@ class AskHandlers:
         if not items:
             return ""
         return (
-            '<section class="start"><h2>Start with a question</h2><p>Press one: the models run on '
+            '<section class="start"><h2><span>Start with a question</span><span>More questions'
+            "</span></h2><p>Press one: the models run on "
             "this picture and this text now, and the five chapters below fill.</p>"
             f"<ul>{''.join(items)}</ul></section>"
         )

@@ -5,13 +5,33 @@
 # everywhere at once. The threshold dims cards while it is moved. Pictures that stand in several
 # lists light up together.
 ACTS = """
+const drafts = new Map();  // what is being written in a box that a new answer draws anew
+const nameOf = (form) => form.querySelector('textarea').ariaLabel;
+element.addEventListener('input', (event) => {
+  const form = event.target.closest('[data-form]');
+  if (form && event.target.type === 'textarea') drafts.set(nameOf(form), event.target.value);
+});
+watch('value', () => requestAnimationFrame(() => {
+  if (element.querySelector('p.empty')) drafts.clear();  // another question
+  element.querySelectorAll('[data-form]').forEach((form) => {
+    if (!drafts.has(nameOf(form))) return;
+    form.open = true;
+    form.querySelector('textarea').value = drafts.get(nameOf(form));
+  });
+}));
 element.addEventListener('click', (event) => {
   const hit = event.target.closest('[data-event], .card[data-id]');
   if (!hit || hit.disabled) return;
   const pick = hit.matches('.card') ? {event: 'select', action: 'pick'} : {};
   const told = {...pick, ...hit.dataset};
+  if (hit.ariaBusy === 'true') return;  // pressed twice: the first press is on its way
+  if (told.event === 'input' || told.action === 'why') {
+    hit.ariaBusy = 'true';
+    setTimeout(() => { hit.ariaBusy = null; }, 3000);
+  }
   const form = hit.closest('[data-form]');
   if (form && told.text === undefined) told.text = form.querySelector('textarea').value;
+  if (form) drafts.delete(nameOf(form));
   if (told.action === 'pick') {
     document.querySelectorAll('.card[data-id]').forEach((card) =>
       card.setAttribute('aria-pressed', String(card.dataset.id === hit.dataset.id)));
@@ -19,6 +39,8 @@ element.addEventListener('click', (event) => {
     document.getElementById('picked')?.scrollIntoView(
       {block: 'nearest', behavior: calm ? 'auto' : 'smooth'});
   }
+  if (told.action === 'word' || told.action === 'trace')
+    document.querySelector('#heatmaps .look-maps')?.scrollIntoView({block: 'nearest'});
   trigger(told.event, told);
 });
 const light = (event, on) => {
@@ -77,7 +99,11 @@ element.addEventListener('click', (event) => {
 SAVED = """const done = document.querySelector('#share .done');
   if (done?.textContent === 'writing…') done.textContent = 'saved';"""
 
-# On a phone the chapters stand below the form: show them where a search begins.
+# Show where an answer begins: on a phone the chapters stand below the form, and elsewhere the
+# reader may have scrolled past it.
 TO_THE_STORY = """() => {
-  if (innerWidth <= 860) document.getElementById('story')?.scrollIntoView();
+  const story = document.getElementById('story');
+  if (story && (innerWidth <= 860 || story.getBoundingClientRect().top < 0))
+    story.scrollIntoView();
+  document.getElementById('ask')?.scrollTo(0, 0);
 }"""

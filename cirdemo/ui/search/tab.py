@@ -48,6 +48,7 @@ class SearchTab:
     ticket: gr.State
     address: gr.HTML
     notice: gr.HTML
+    start: gr.HTML
     picked: gr.HTML
     share: gr.HTML
     file: gr.DownloadButton
@@ -135,7 +136,8 @@ def render(ask: AskHandlers, gallery: str) -> SearchTab:
         with gr.Column(elem_id="ask", min_width=0):
             asked = _ask(ask, gallery)
         with gr.Column(elem_id="story", min_width=0):
-            notice = _html(ask.start_here(), "notice", CLICKS)
+            notice = _html("", "notice", CLICKS)
+            start = _html(ask.start_here(), "start", CLICKS)
             chapters: dict[str, gr.HTML] = {}
             for name, number in CHAPTERS.items():
                 if name == "heatmaps":
@@ -153,6 +155,7 @@ def render(ask: AskHandlers, gallery: str) -> SearchTab:
         ticket=ticket,
         address=_html("", "address", ADDRESS),
         notice=notice,
+        start=start,
         picked=picked,
         share=share,
         file=file,
@@ -200,7 +203,7 @@ def listen(
         **QUIET,
     )
     run(pressed, fresh=True)
-    picks = [tab.examples.select, tab.notice.select]
+    picks = [tab.examples.select, tab.start.select]
     chosen = gr.on(picks, ask.use_example, None, [gallery, *tab.form], **QUIET)
     chosen = chosen.success(
         handlers.asked, [tab.view, gallery, *tab.form, *tab.options], tab.view, **QUIET
