@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cirdemo import metrics
-from cirdemo.data.drawn import statements
+from cirdemo.data.drawn import fables, statements, wardrobe
 from cirdemo.explain.support import Support, supports
 from cirdemo.types import BadInput, CirError, Query, Rationale, Triplet
 from cirdemo.words import MEANINGLESS, phrases
@@ -24,6 +24,7 @@ Progress = Callable[[str, int, int], None]
 COUNT = 100  # queries, evenly over the split
 BENT = 7  # queries on: whose caption lends the false phrase
 PLAIN = "plain"
+COLOURS = {"fables": fables.COATS, "wardrobe": wardrobe.COLOURS}
 
 
 def evidence(
@@ -48,7 +49,9 @@ def evidence(
         a phrase at random; `reason_true`, the share of the parts of written reasons that say
         what the records say. `support`: areas under the ROC curve (`auc`) of its score, with
         numbers of pieces and of false ones, for caption phrases as written (`caption`), with one
-        false phrase put in (`caption_bent`), and for phrases of the conclusion.
+        false phrase put in (`caption_bent`), and for phrases of the conclusion. `handwritten`, over
+        captions in which a colour was replaced by hand: `followed`, the share whose conclusion is
+        the true one of a picture of that colour.
 
     Raises:
         CirError: The dataset has no records.
@@ -81,6 +84,7 @@ def evidence(
             whys.append(row)
         if progress:
             progress("queries", n + 1, 2 * count)
+    handed: list[float] = []
     pieces: dict[str, list[tuple[float, bool]]] = {"caption": [], "caption_bent": []}
     pieces["conclusion"] = []
     for n, (triplet, query) in enumerate(zip(chosen, queries, strict=True)):
@@ -88,6 +92,9 @@ def evidence(
             dataset.record(i)["record"] for i in (triplet.reference_id, triplet.target_ids[0])
         )
         true = statements.true_rationale(dataset_name, reference, target, triplet.intersection)
+        own = dataset.caption(triplet.reference_id), triplet.conclusion or triplet.intersection
+        if (follows := _handed(composer, query, *own, COLOURS[dataset_name], rng)) is not None:
+            handed.append(float(follows))
         bent = _bend(said[n], said[(n + BENT) % count], true, rng)
         for name, rationale in (("caption", said[n]), ("caption_bent", bent)):
             if rationale is None:
@@ -108,6 +115,11 @@ def evidence(
         "queries": count,
         "why": _mean_whys(whys),
         "support": {name: _auc(pairs) for name, pairs in pieces.items()},
+        "handwritten": {
+            "queries": len(handed),
+            "followed": metrics.mean(handed) if handed else float("nan"),
+            "interval": list(metrics.bootstrap_interval(handed)) if handed else [],
+        },
     }
 
 
@@ -160,6 +172,31 @@ def _bend(
         return None
     mine[rng.randrange(len(mine))] = rng.choice(strange)
     return Rationale(caption=" ".join(mine), reasoning=own.reasoning, conclusion=own.conclusion)
+
+
+def _handed(
+    composer: Any,
+    query: Query,
+    caption: str,
+    conclusion: str,
+    colours: Sequence[str],
+    rng: random.Random,
+) -> bool | None:
+    """Whether the conclusion follows a caption written by hand; None where no colour is kept."""
+    words, kept = f"{caption} {conclusion} {query.modification}".split(), set(conclusion.split())
+    colours = [c for c in colours if c != "orange"]  # the one that changes its article
+    old = [c for c in colours if c in kept & set(caption.split()) - set(query.modification.split())]
+    new = [c for c in colours if c not in words]
+    if not old or not new:
+        return None
+    there, here = rng.choice(old), rng.choice(new)
+
+    def recoloured(text: str) -> str:
+        return " ".join(here if word == there else word for word in text.split())
+
+    written = Rationale(caption=recoloured(caption), reasoning="", conclusion="")
+    *_, answer = composer.stream(query, written)
+    return bool(answer.rationale.conclusion.strip() == recoloured(conclusion))
 
 
 def _labelled(found: Sequence[Support], step: str, true: str) -> list[tuple[float, bool]]:
