@@ -152,7 +152,8 @@ def _one(
             from cirdemo.report import write_report
 
             path = reports / f"{number:04d}.html"
-            write_report(path, result, engine.gallery(asked.get("gallery", "fables")))
+            used = options_of(asked.get("options", {}))
+            write_report(path, result, engine.gallery(asked.get("gallery", "fables")), used)
             found["report"] = str(path)
     except CirError as error:
         found = {"error": {"type": type(error).__name__, "message": str(error)}}

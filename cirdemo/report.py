@@ -10,13 +10,14 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from html import escape
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from PIL import Image
 
+from cirdemo import asked
 from cirdemo.fragments import SIDE, data_uri, map_figures, rank_flow
 from cirdemo.prompts import judge_prompt, prompt_hash, reason_prompt
-from cirdemo.types import CirError, Heatmap, ImageId, Ranking, Reranked, SearchResult
+from cirdemo.types import Candidate, CirError, Heatmap, ImageId, Ranking, Reranked, SearchResult
 
 STYLE = Path(__file__).resolve().parents[1] / "assets" / "report.css"
 POLICY = (
@@ -24,8 +25,10 @@ POLICY = (
 )
 SMALL = 56  # the same in the rank-flow chart
 SHOWN = 10  # of each list
-SYMBOLS = {"kept": "=", "dropped": "−", "added": "+", "changed": "→"}
+SYMBOLS = {"kept": "=", "dropped": "−", "added": "+", "changed": "→", "negated": "≠"}
+MINE = '<span class="mine">written by you</span>'
 NAMES = {"cot": "Reasoning (CIR-CoT)"}
+Listed = TypeVar("Listed", Candidate, Reranked)
 Maps = Mapping[ImageId, Sequence[Heatmap]]  # by picture: under union, under intersection
 
 
@@ -43,10 +46,12 @@ class Pictures(Protocol):
         """What is known of it; its "caption" becomes the picture's alternative text."""
 
 
-def write_report(path: Path, result: SearchResult, gallery: Pictures) -> None:
+def write_report(
+    path: Path, result: SearchResult, gallery: Pictures, options: Mapping[str, Any] | None = None
+) -> None:
     """Write `html` to a file, whose folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(html(result, gallery), encoding="utf-8")
+    path.write_text(html(result, gallery, options=options), encoding="utf-8")
 
 
 def html(
@@ -55,6 +60,8 @@ def html(
     maps: Maps | None = None,
     *,
     targets: Collection[ImageId] = (),
+    options: Mapping[str, Any] | None = None,
+    told: Sequence[str] = (),
 ) -> str:
     """The page.
 
@@ -63,10 +70,13 @@ def html(
         gallery: For the pictures; one that cannot be had is a box with its id.
         maps: Heatmaps of the pictures to show them for, under union and under intersection.
         targets: Known targets: they carry a star, and their best rank stands at the top.
+        options: How the search was asked for, as in `asked.settings`.
+        told: What happened, in sentences.
     """
-    page = _Page(result, gallery, frozenset(targets))
-    parts = [page.top(), page.describe(), page.coarse(), page.maps(maps or {}), page.judge()]
-    body = "".join([*parts, page.reason(), page.colophon()])
+    page = _Page(result, gallery, frozenset(targets), options or {})
+    parts = [page.top(), page.told(told), page.settings(), page.describe(), page.coarse()]
+    parts += [page.maps(maps or {}), page.judge(), page.reason(), page.colophon()]
+    body = "".join(parts)
     title = escape(f"cirdemo: {result.query.modification}")
     style = STYLE.read_text(encoding="utf-8")
     return (
@@ -81,9 +91,14 @@ class _Page:
     """The parts of one page; each is '' where its stage has not run."""
 
     def __init__(
-        self, result: SearchResult, gallery: Pictures, targets: frozenset[ImageId]
+        self,
+        result: SearchResult,
+        gallery: Pictures,
+        targets: frozenset[ImageId],
+        options: Mapping[str, Any],
     ) -> None:
         self.result, self.gallery, self.targets = result, gallery, targets
+        self.options = options
         pair = [result.coarse[m] for m in ("union", "intersection") if m in result.coarse]
         self.shared = (
             set(pair[0].ids[:SHOWN]) & set(pair[1].ids[:SHOWN]) if len(pair) == 2 else set()
@@ -111,13 +126,13 @@ class _Page:
             return f'<img alt="{alt}" title="{escape(image_id)}" src="{uri}">'
         return f'<span class="none" role="img" aria-label="{alt}">{escape(image_id)}</span>'
 
-    def _card(self, image_id: ImageId, rank: int, foot: str) -> str:
+    def _card(self, image_id: ImageId, rank: int, foot: str, kind: str = "") -> str:
         hit, both = image_id in self.targets, image_id in self.shared
         star = f'<span class="star">★</span>{_sr("known target")}' if hit else ""
         gem = f'<span class="gem">◆</span>{_sr("in both lists")}' if both else ""
         marks = f'<span class="marks">{star}{gem}</span>' if star or gem else ""
         return (
-            f'<li class="card{" target" if hit else ""}"><span class="pic">'
+            f'<li class="card{" target" if hit else ""}{kind}"><span class="pic">'
             f'{self._picture(image_id)}<span class="rank">{_sr("rank ")}{rank}</span>{marks}</span>'
             f"{foot}</li>"
         )
@@ -125,11 +140,18 @@ class _Page:
     def _list(self, name: str, ranking: Ranking) -> str:
         cards = "".join(
             self._card(c.image_id, c.rank, f'<span class="foot">{c.score:.3f}</span>')
-            for c in ranking.candidates[:SHOWN]
+            for c in self._head(ranking.candidates)
         )
         title = NAMES.get(name, name.capitalize())
         head = f"<h3>{escape(title)}</h3>"
         return f'<div class="list {escape(name)}">{head}<ol class="row">{cards}</ol></div>'
+
+    def _head(self, items: Sequence[Listed]) -> list[Listed]:
+        """The first of a list, and its best target where that stands further down."""
+        head, rest = items[:SHOWN], items[SHOWN:]
+        found = any(item.image_id in self.targets for item in head)
+        best = [item for item in rest if item.image_id in self.targets][:1]
+        return [*head, *(() if found else best)]
 
     # --- chapters --------------------------------------------------------------------------
 
@@ -138,8 +160,8 @@ class _Page:
         given = query.reference_id
         alt = self._alt(given) if given else "an uploaded picture"
         board = "".join(
-            f"<li><span>{escape(name)}</span><b>{rank or 'below the list'}</b></li>"
-            for name, rank in best_ranks(self.result, self.targets).items()
+            f"<li><span>{escape(name)}</span><b>{rank or f'beyond {length}'}</b></li>"
+            for name, (rank, length) in best_ranks(self.result, self.targets).items()
         )
         if board:
             board = (
@@ -155,6 +177,17 @@ class _Page:
             f"{f' ({escape(given)})' if given else ''}</p>{board}{notes}</div></header>"
         )
 
+    def told(self, sentences: Sequence[str]) -> str:
+        said = "".join(f"<p>{escape(one)}</p>" for one in sentences)
+        return f"<section><h2>What happened</h2>{said}</section>" if said else ""
+
+    def settings(self) -> str:
+        rows = "".join(
+            f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
+            for name, value in asked.settings(self.result, self.options)
+        )
+        return f'<dl class="settings" aria-label="Settings">{rows}</dl>' if rows else ""
+
     def describe(self) -> str:
         if not self.result.descriptions:
             return ""
@@ -165,8 +198,9 @@ class _Page:
                 f"{_sr(c.status + ': ')}{_struck(c.text, c.status)}</li>"
                 for c in told.cues
             )
+            mine = MINE if mode in asked.by_you(self.result) else ""
             panels += (
-                f'<article class="panel {mode}"><h3>{mode.capitalize()}</h3>'
+                f'<article class="panel {mode}"><h3>{mode.capitalize()}{mine}</h3>'
                 f"<blockquote>{escape(told.text)}</blockquote>"
                 f"{f'<ul class=chips>{chips}</ul>' if chips else ''}</article>"
             )
@@ -196,7 +230,11 @@ class _Page:
         items = self.result.reranked
         if not items:
             return ""
-        cards = "".join(self._card(r.image_id, r.rank, _verdict(r)) for r in items[:SHOWN])
+        least = float(self.options.get("threshold", 0.0))
+        cards = "".join(
+            self._card(r.image_id, r.rank, _verdict(r), " low" if r.yes_probability < least else "")
+            for r in self._head(items)
+        )
         chart = rank_flow(items[:SHOWN], partial(self._uri, side=SMALL), self.targets)
         body = f'<div class="verdicts">{chart}<ol class="row">{cards}</ol></div>'
         return self._section("Re-ranked by the judge", "rerank", body)
@@ -204,9 +242,11 @@ class _Page:
     def reason(self) -> str:
         told, body = self.result.rationale, ""
         if told is not None:
-            said = {s: getattr(told, s) for s in ("caption", "reasoning", "conclusion")}
+            said = {s: getattr(told, s) for s in asked.STEPS}
+            mine = asked.thought_by_you(self.options)
             body = "".join(
-                f"<li><h3>{s.capitalize()}</h3><blockquote>{escape(t)}</blockquote></li>"
+                f"<li><h3>{s.capitalize()}{MINE if s == mine else ''}</h3>"
+                f"<blockquote>{escape(t)}</blockquote></li>"
                 for s, t in said.items()
             )
             body = f'<ol class="steps">{body}</ol>'
@@ -219,14 +259,18 @@ class _Page:
         result, text = self.result, self.result.query.modification
         facts = [(role, name, "") for role, name in result.models.items()]
         if result.seconds:
-            spent = ", ".join(f"{stage} {s:.2f}" for stage, s in result.seconds.items())
+            known = result.remembered
+            spent = ", ".join(
+                f"{stage} {'remembered' if stage in known else f'{s:.2f}'}"
+                for stage, s in result.seconds.items()
+            )
             facts.append(("seconds", f"{spent}; {sum(result.seconds.values()):.2f} in all", ""))
         for mode, told in result.descriptions.items():
             facts += [(f"asked for {mode}", told.prompt, "long")] if told.prompt else []
         if result.reranked:
             wanted = result.descriptions.get("intersection")
-            asked = judge_prompt(text, wanted.text if wanted else "")
-            facts.append(("asked the judge", asked, "long"))
+            prompt = judge_prompt(text, wanted.text if wanted else "")
+            facts.append(("asked the judge", prompt, "long"))
         if result.rationale is not None:
             facts.append(("asked for reasons", reason_prompt(text), "long"))
         facts.append(("prompts", prompt_hash(), ""))
@@ -239,12 +283,15 @@ class _Page:
 
     def _section(self, title: str, stage: str, body: str) -> str:
         seconds = self.result.seconds.get(stage)
-        took = "" if seconds is None else f"<small>{seconds:.2f} s</small>"
+        spent = "remembered" if stage in self.result.remembered else f"{seconds or 0:.2f} s"
+        took = "" if seconds is None else f"<small>{spent}</small>"
         return f"<section><h2>{took}{escape(title)}</h2>{body}</section>"
 
 
-def best_ranks(result: SearchResult, targets: Collection[ImageId]) -> dict[str, int | None]:
-    """The best rank of any of the targets in each list; None below its end; {} without targets."""
+def best_ranks(
+    result: SearchResult, targets: Collection[ImageId]
+) -> dict[str, tuple[int | None, int]]:
+    """By list: the best rank of any target, None beyond its end, and its length; {} without."""
     if not targets:
         return {}
     lists: dict[str, Sequence[ImageId]] = {
@@ -255,7 +302,7 @@ def best_ranks(result: SearchResult, targets: Collection[ImageId]) -> dict[str, 
     if "cot" in result.coarse:
         lists["reasoning"] = result.coarse["cot"].ids
     return {
-        name: next((n for n, image_id in enumerate(ids, 1) if image_id in targets), None)
+        name: (next((n for n, i in enumerate(ids, 1) if i in targets), None), len(ids))
         for name, ids in lists.items()
     }
 
@@ -272,7 +319,11 @@ def _verdict(item: Reranked) -> str:
 
 
 def _struck(text: str, status: str) -> str:
-    return f"<s>{escape(text)}</s>" if status == "dropped" else f"<span>{escape(text)}</span>"
+    return (
+        f"<s>{escape(text)}</s>"
+        if status in ("dropped", "negated")
+        else f"<span>{escape(text)}</span>"
+    )
 
 
 def _sr(text: str) -> str:

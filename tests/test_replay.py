@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cirdemo import replay, report
+from cirdemo import asked, replay, report
 from cirdemo.cli import main
 from cirdemo.export import search_json
 from cirdemo.prompts import prompt_hash
 from cirdemo.steer import Steer
-from cirdemo.types import BadInput, Heatmap, Rationale
+from cirdemo.types import BadInput, Candidate, Heatmap, Ranking, Rationale
 from tests.fakes import ScriptedJudge, fake_engine
 
 
@@ -190,11 +190,53 @@ def test_the_report_shows_every_stage_and_escapes_it(engine):
         assert words in page, words
     assert 'class="flow"' in page and "known target" in page and "difference" in page
     assert "<script" not in page and "://" not in page and 'src="/' not in page
-    assert report.best_ranks(result, ("green",))["re-ranked"] == 1
+    assert report.best_ranks(result, ("green",))["re-ranked"] == (1, len(result.reranked))
     query = engine.make_query(text="green < b & c", reference_id="red")
     (first, *_) = engine.search(query)
     page = report.html(first, shelf)  # only described so far
     assert "green &lt; b &amp; c" in page and "Re-ranked" not in page
+
+
+def test_the_report_says_how_its_numbers_were_made(engine):
+    shelf, query = engine.gallery("fables"), engine.make_query(text="green", reference_id="red")
+    options = {
+        "rerank_on": "intersection",
+        "fuse": True,
+        "descriptions": {"union": "a green thing"},
+        "thoughts": Rationale(caption="a red square", reasoning="make it green", conclusion=""),
+        "steer": Steer(without=("a hat",)),
+    }
+    *_, result = engine.search(query, **options)
+    result = replace(result, remembered=frozenset({"describe"}), tuned=False)
+    page = report.html(
+        result, shelf, options={**options, "threshold": 0.3}, told=["The union is ahead."]
+    )
+    rows = dict(asked.settings(result, options))
+    assert rows["judge"] == "LoRA adapter off"
+    assert rows["ordered by"] == "P(Yes) fused with the coarse score"
+    assert rows["union description"] == "written by you"
+    assert rows["reasoning"].startswith("reasoning written by you; caption before it kept")
+    assert rows["turned against by you"] == "a hat"
+    assert all(said in page for pair in rows.items() for said in pair)
+    assert (
+        "0.30; verdicts below" in page
+        and "≠</b>" in page
+        and "What happened</h2><p>The union is ahead." in page
+    )
+    assert page.count('class="mine"') == 2 and "<small>remembered</small>" in page
+    stored = replay.load(replay.bundle(result, shelf, options))
+    assert asked.settings(stored.result, stored.options) == asked.settings(result, options)
+
+
+def test_the_report_shows_a_target_from_further_down(engine):
+    result, shelf = searched(engine), engine.gallery("fables")
+    ids = [*(("red", "green", "blue") * 7)[:20], "white", "grey"]
+    rows = tuple(Candidate(image_id=i, score=1 - n / 99, rank=n) for n, i in enumerate(ids, 1))
+    ranking = Ranking(query_id="q", method="union", candidates=rows)
+    result = replace(result, coarse={"union": ranking}, reranked=())
+    page = report.html(result, shelf, targets=("white",))
+    assert page.count('<li class="card') == 11 and '<span class="sr">rank </span>21<' in page
+    assert f"beyond {len(ids)}" in report.html(result, shelf, targets=("elsewhere",))
 
 
 def call(capsys, *words):

@@ -22,7 +22,9 @@ def replay(args: argparse.Namespace) -> Answer:
     status = 0
     if args.report:
         args.report.parent.mkdir(parents=True, exist_ok=True)
-        page = html(found.result, found.gallery, found.maps, targets=found.targets)
+        page = html(
+            found.result, found.gallery, found.maps, targets=found.targets, options=found.options
+        )
         args.report.write_text(page, encoding="utf-8")
         answer["report"] = str(args.report)
     if args.verify:

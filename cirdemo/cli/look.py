@@ -53,7 +53,7 @@ def search(args: argparse.Namespace) -> Answer:
     if args.report:
         from cirdemo.report import write_report
 
-        write_report(args.report, result, engine.gallery(args.gallery))
+        write_report(args.report, result, engine.gallery(args.gallery), options)
         answer["report"] = str(args.report)
     if args.bundle:
         from cirdemo.replay import bundle

@@ -155,6 +155,8 @@ def _opened(facts: dict[str, Any], files: Mapping[str, bytes]) -> Replay:
         models=facts["models"],
         unknown_words=tuple(facts["unknown_words"]),
         notices=tuple(facts["notices"]),
+        tuned=bool(facts.get("tuned", True)),  # absent from bundles of before
+        remembered=frozenset(facts.get("remembered", ())),
     )
     maps = {
         image_id: [

@@ -88,6 +88,8 @@ def bundle(
         "options": used,
         **answer,
         "stage": result.stage,
+        "tuned": result.tuned,
+        "remembered": sorted(result.remembered),
         "reference": reference,
         "judgements": [
             {"image_id": j.image_id, "p_yes": j.yes_probability, "margin": j.margin}

@@ -115,7 +115,7 @@ class LearnHandlers:
         ):
             yield learn_views.busy(WORKING.get(result.stage, "Thinking")), gr.skip()
         run = Run(result=result, targets=frozenset(targets), size=size - 1, caption=shelf.alt)
-        sheet = sheet_file(result, shelf.gallery, targets)
+        sheet = sheet_file(told, run, shelf.gallery)
         yield learn_views.proof(told, run, shelf), gr.update(value=str(sheet), visible=True)
 
     def search(self, state: tuple[str, int]) -> str:
@@ -172,9 +172,11 @@ def _view(gallery: str, reference_id: str, text: str) -> str:
     return View(gallery=gallery, reference_id=reference_id, text=text).dumps()
 
 
-def sheet_file(result: SearchResult, gallery: Any, targets: Any) -> Path:
+def sheet_file(told: Lesson, run: Run, gallery: Any) -> Path:
     """The case sheet in a file, which Gradio copies."""
-    sheet = report.html(result, gallery, targets=targets)
+    result, said = run.result, told.finding(run).sentences
+    used = {"methods": told.methods, **told.options}
+    sheet = report.html(result, gallery, targets=run.targets, options=used, told=said)
     return Path(on_disk(f"{stem(result.query.modification)}.html", sheet.encode()))
 
 
@@ -214,7 +216,9 @@ def render(context: Context) -> LearnTab:
             made["run"] = gr.Button("Run it", variant="primary", elem_id="learn-run")
             made["search"] = gr.Button("Open in Search", elem_id="learn-search")
             made["sheet"] = gr.DownloadButton(
-                "Case sheet to print", visible=False, elem_id="learn-sheet"
+                "Download case sheet (HTML, prints on a page)",
+                visible=False,
+                elem_id="learn-sheet",
             )
         made["proof"] = _html(learn_views.waiting(first), "learn-proof")
     with gr.Column(elem_id="learn-quiz", visible=False) as game:

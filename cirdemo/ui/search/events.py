@@ -235,7 +235,9 @@ class SearchHandlers:
         maps = self.story.report_maps(result, view)
         name = stem(view.text)
         if kind == "html":
-            sheet = report.html(result, gallery, maps, targets=targets)
+            used = {**story.options(view), "region": view.region, "threshold": view.threshold}
+            said = self.story.told(result, targets, view)
+            sheet = report.html(result, gallery, maps, targets=targets, options=used, told=said)
             return on_disk(f"{name}.html", sheet.encode())
         zipped = replay.bundle(result, gallery, story.options(view), maps=maps, targets=targets)
         return on_disk(f"{name}.zip", zipped)

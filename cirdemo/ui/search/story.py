@@ -141,6 +141,10 @@ class Story:
         except CirError:  # a profile without heatmaps
             return {}
 
+    def told(self, result: SearchResult, targets: Sequence[ImageId], view: View) -> tuple[str, ...]:
+        """What happened, in sentences, for a report."""
+        return _told(result, targets, self.library.shelf(view.gallery).alt)
+
     def query(self, reference: Image.Image | None, view: View) -> Query:
         """The engine's query of a view."""
         asked: dict[str, Any]
