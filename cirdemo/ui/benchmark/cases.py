@@ -11,6 +11,7 @@ from cirdemo.evaluate.failures import Filter
 from cirdemo.evaluate.packed import SETR, Case, Cases, probability
 from cirdemo.types import CirError, ImageId
 from cirdemo.ui.cards import esc, hidden
+from cirdemo.ui.naming import SAYS
 from cirdemo.ui.shelf import Library
 
 PAGE = 60  # rows shown at once
@@ -26,7 +27,6 @@ FACETS = {
 SHORT = {
     "description dropped a needed cue": "dropped cue",
     "coarse miss": "coarse miss",
-    "re-rank inversion": "inversion",
     "judge wrong": "judge wrong",
     "missed": "any miss",
     "1": "first",
@@ -99,7 +99,8 @@ def _facet(facet: str, name: str, says: str, table: Mapping[str, int], chosen: s
 def _methods(methods: Sequence[str], chosen: str) -> str:
     chips = "".join(
         f'<li><button type="button" class="facet method" data-action="filter" data-facet="method" '
-        f'data-value="{esc(m)}" aria-pressed="{str(m == chosen).lower()}">{esc(m)}</button></li>'
+        f'data-value="{esc(m)}" aria-pressed="{str(m == chosen).lower()}" '
+        f'title="{esc(SAYS.get(m, ""))}">{esc(m)}</button></li>'
         for m in methods
     )
     return f'<div class="line"><h3>Ranks by</h3><ul aria-label="Ranks by method">{chips}</ul></div>'

@@ -37,8 +37,9 @@ element.addEventListener('click', (event) => {
   body.append(...rows);
 });
 """
-# Rows: a click picks; j, k and the arrow keys walk, over the ends of a page too, never while
-# someone types, moves a slider or is in another tab.
+# Rows: a click picks, and brings what it opens into view; j, k and the arrow
+# keys walk, over the ends of a page too, never while someone types, moves a slider or is in
+# another tab.
 WALKS = """
 let soon = 0;  // a key held down asks for the last row only
 const mark = (row) => {
@@ -48,6 +49,8 @@ const mark = (row) => {
   const top = row.offsetTop - list.offsetTop;
   if (top < list.scrollTop || top + row.offsetHeight > list.scrollTop + list.clientHeight)
     list.scrollTop = top - list.clientHeight / 2;
+  const one = document.querySelector('#bench-detail .one');  // of the row before, until it comes
+  one?.setAttribute('aria-busy', String(one.dataset.query !== row.dataset.id));
   clearTimeout(soon);
   soon = setTimeout(() => trigger('select', {id: row.dataset.id}), 90);
 };
@@ -64,7 +67,13 @@ const walk = (step) => {
 };
 element.addEventListener('click', (event) => {
   const row = event.target.closest('.qrow');
-  if (row) return mark(row);
+  if (row) {
+    mark(row);
+    const area = element.closest('#bench-browser');
+    const narrow = innerWidth <= 860, at = narrow ? area?.querySelector('#bench-case') : area;
+    if (at && (narrow || at.getBoundingClientRect().top > innerHeight / 3)) at.scrollIntoView();
+    return;
+  }
   const turn = event.target.closest('.pager button');
   if (turn && !turn.disabled) trigger('select', {...turn.dataset});
 });
@@ -79,7 +88,8 @@ document.addEventListener('keydown', (event) => {
   const steps = {j: 1, k: -1};
   if (!on.closest('[role="tab"], [role="listbox"], [role="radiogroup"]'))
     Object.assign(steps, {ArrowRight: 1, ArrowLeft: -1});
-  if (element.contains(on)) Object.assign(steps, {ArrowDown: 1, ArrowUp: -1});
+  if ((element.closest('#bench-browser') ?? element).contains(on))
+    Object.assign(steps, {ArrowDown: 1, ArrowUp: -1});
   if (!(event.key in steps)) return;
   event.preventDefault();
   walk(steps[event.key]);

@@ -8,6 +8,7 @@ from typing import Any
 
 from cirdemo.evaluate.opened import Opened
 from cirdemo.ui.cards import esc, hidden
+from cirdemo.ui.naming import SAYS
 
 Report = Mapping[str, Any]
 PROTOCOLS = {
@@ -144,22 +145,22 @@ def table(report: Report) -> str:
         if c.key == "each":
             best[c.key] = None  # being quick and wrong is no merit
     rows = "".join(
-        f'<tr><th scope="row" data-v="{esc(name)}">{esc(name)}</th>'
+        f'<tr><th scope="row" data-v="{esc(name)}">{esc(name)}'
+        f"<small>{esc(SAYS.get(name, ''))}</small></th>"
         + "".join(_cell(m, c, best[c.key]) for c in used)
         + "</tr>"
         for name, m in methods.items()
     )
     first = (
-        '<th scope="col" aria-sort="none"><button type="button" data-says="Method: the README says '
-        'what each one does.">method<i aria-hidden="true"></i></button></th>'
+        '<th scope="col" aria-sort="none"><button type="button" data-says="Method: its name in '
+        'files and commands, and what it does.">method<i aria-hidden="true"></i></button></th>'
     )
     return (
-        '<div class="sheet"><div class="wide" tabindex="0" role="region" aria-label="Methods by '
-        f'metric; scrolls sideways"><table class="methods">'
+        '<div class="sheet"><p class="says" role="status">Point at or tap a column head to read '
+        'what it means; a click sorts.</p><div class="wide" tabindex="0" role="region" '
+        f'aria-label="Methods by metric; scrolls sideways"><table class="methods">'
         f"<thead><tr>{first}{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
-        f'<p class="caption">{_caption(report)}</p>'
-        '<p class="says" role="status">Point at or tap a column head to read what it means; a '
-        "click sorts.</p></div>"
+        f'<p class="caption">{_caption(report)}</p></div>'
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from cirdemo.lineup import DEPTH, HEAD, Line, overlap
+from cirdemo.lineup import HEAD, Line, overlap
 from cirdemo.types import ImageId
 from cirdemo.ui import cards
 from cirdemo.ui.cards import Marks, Pictures, esc
+from cirdemo.ui.naming import SAYS
 
 SHOWN = 8  # pictures of a list
 RANKS = 3  # ranks of targets told in words
@@ -26,25 +27,6 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Reasoning": ("cot", "cot_direct"),
     "Several lists": ("rrf",),
     "The judge": ("setr", "setr_fused"),
-}
-SAYS = {
-    "text": "the text alone",
-    "image": "the reference alone",
-    "sum": "both vectors added",
-    "product": "both similarities multiplied",
-    "union": "everything in the reference, plus the edit",
-    "enhanced": "the core, and the place or look",
-    "intersection": "only what the edit is about",
-    "inversion": "a network writes the word",
-    "oti": "the word is optimised for this picture",
-    "qformer": "a Q-Former reads text and patches",
-    "dpo": "a text tower tuned by preferences",
-    "dpo_published": "the same, as its published code does it",
-    "cot": "thinks in words, then embeds",
-    "cot_direct": "embeds without a word",
-    "rrf": "union, intersection and cot, by rank",
-    "setr": f"intersection, its first {DEPTH} by P(Yes)",
-    "setr_fused": "P(Yes) and the coarse score together",
 }
 
 

@@ -1,0 +1,26 @@
+"""What each method is, in a few words: one text for every page that names methods."""
+
+from __future__ import annotations
+
+from cirdemo.lineup import DEPTH
+
+SAYS = {
+    "text": "the text alone",
+    "image": "the reference alone",
+    "sum": "both vectors added",
+    "product": "both similarities multiplied",
+    "union": "everything in the reference, plus the edit",
+    "enhanced": "the core, and the place or look",
+    "intersection": "only what the edit is about",
+    "inversion": "a network writes a pseudo-word for the picture",
+    "oti": "a pseudo-word is optimised for this picture",
+    "qformer": "a Q-Former reads text and patches",
+    "dpo": "a text tower tuned by preferences",
+    "dpo_published": "the same, as its published code does it",
+    "cot": "reasoning: thinks in words, then embeds",
+    "cot_direct": "no reasoning: embeds without a word",
+    "rrf": "rank fusion: union, intersection and cot, by rank",
+    "setr": f"re-ranked: intersection, its first {DEPTH} by P(Yes)",
+    "setr_fused": "re-ranked by P(Yes) and the coarse score together",
+    "caption": "no search: captions pictures, counted under “text exact”",
+}
