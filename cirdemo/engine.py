@@ -144,7 +144,8 @@ class Engine(Holdings):
         shelf = self.gallery(gallery)
         words = self.parts.unknown_words(query.modification)
         notices = [_words_notice(words)] if words else []
-        if query.reference_id is None and not self.parts.is_familiar(query.reference):
+        own = bool(getattr(shelf, "about", {}).get("source"))  # the user's pictures, not shipped
+        if (query.reference_id is None or own) and not self.parts.is_familiar(query.reference):
             notices.append(STRANGE_PICTURE)
         if has_writing(query.reference):
             notices.append(WRITING)

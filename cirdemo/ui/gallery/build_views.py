@@ -145,8 +145,9 @@ def fetchable(sets: Mapping[str, Any], embedded: bool) -> str:
         for name, one in sets.items()
     )
     note = (
-        "<p class='g-soft'>The encoder in use knows drawn pictures only; start with --profile "
-        "photo to search photographs.</p>"
+        "<p class='g-soft'>The models in use know only the two drawn worlds that come with the "
+        "app, fables and wardrobe. For photographs, whoever runs the app starts it with "
+        "<code>python app.py --profile photo</code>.</p>"
         if embedded
         else ""
     )

@@ -21,7 +21,8 @@ from cirdemo.ui.gallery.build_form import BROWSE, BUILD, BuildTab
 from cirdemo.ui.view import View
 from cirdemo.ui.wiring import CLICKS, MODEL, PLAIN, QUIET, guarded
 
-# The grid is filled when it is first seen; a pick is marked at once, and shown where it is narrow.
+# The grid is filled when it is first seen; a pick is marked at once. Where the page is narrow the
+# picked picture is a sheet over the foot of the grid, which can be shut.
 GRID = """
 new IntersectionObserver((seen, me) => {
   if (!seen.some((s) => s.isIntersecting)) return;
@@ -34,11 +35,31 @@ element.addEventListener('click', (event) => {
   if (hit.dataset.action === 'pick') {
     element.querySelectorAll('.g-tile').forEach((tile) =>
       tile.setAttribute('aria-pressed', String(tile === hit)));
-    if (innerWidth <= 860) document.getElementById('gal-picked')?.scrollIntoView();
+    const sheet = document.querySelector('#gal-picked article');
+    sheet?.setAttribute('aria-busy', 'true');  // until the picked one has come
+    document.getElementById('gal-picked')?.removeAttribute('data-shut');
   }
   trigger('select', {...hit.dataset});
 });
 """
+
+
+PICKED = (
+    CLICKS
+    + """
+element.addEventListener('click', (event) => {
+  const act = event.target.closest('[data-action]')?.dataset.action;
+  const shut = event.target.closest('.g-shut');
+  if (shut || act === 'alike')
+    document.getElementById('gal-picked')?.setAttribute('data-shut', '');
+  if (shut) document.querySelector('#gal-grid .g-tile[aria-pressed="true"]')?.focus();
+  if (act === 'use' || act === 'ask') {  // the form of the Search tab, from its top
+    document.getElementById('ask')?.scrollTo(0, 0);
+    scrollTo(0, 0);
+  }
+});
+"""
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,7 +286,7 @@ def render(context: Context) -> GalleryTab:
                             text = gr.Textbox(
                                 label="Look for",
                                 show_label=False,
-                                placeholder="Words, an id, or a sentence",
+                                placeholder="What to look for",
                                 max_lines=1,
                                 max_length=400,
                                 elem_id="gal-text",
@@ -282,7 +303,7 @@ def render(context: Context) -> GalleryTab:
                     )
                 picked = gr.HTML(
                     gallery_views.nothing_picked(),
-                    js_on_load=CLICKS,
+                    js_on_load=PICKED,
                     elem_id="gal-picked",
                     elem_classes="ours",
                     **PLAIN,

@@ -143,7 +143,8 @@ def picked(
     alt = esc(pictures.alt(image_id))
     record_list = f'<dl class="g-record">{rows}</dl>' if rows else ""
     return (
-        f'<article class="g-sheet" aria-label="Picked picture"><img class="g-large" '
+        f'<article class="g-sheet" aria-label="Picked picture"><button type="button" '
+        'class="g-shut" aria-label="Close">✕</button><img class="g-large" '
         f'src="{esc(pictures.src(image_id))}" alt="{alt}">'
         f'<p class="g-id">{esc(image_id)}</p>{words}'
         '<p class="g-ways"><button type="button" class="g-act g-first" data-action="use">'
