@@ -52,6 +52,14 @@ def settings(result: SearchResult, options: Mapping[str, Any]) -> list[tuple[str
     return rows
 
 
+def spent(result: SearchResult) -> list[str]:
+    """Each stage with its seconds, or that its answers were remembered."""
+    return [
+        f"{stage} {'remembered' if stage in result.remembered else f'{seconds:.2f} s'}"
+        for stage, seconds in result.seconds.items()
+    ]
+
+
 def by_you(result: SearchResult) -> list[str]:
     """The modes whose description the user wrote."""
     return [m for m, told in result.descriptions.items() if told.writer == "user"]

@@ -259,12 +259,8 @@ class _Page:
         result, text = self.result, self.result.query.modification
         facts = [(role, name, "") for role, name in result.models.items()]
         if result.seconds:
-            known = result.remembered
-            spent = ", ".join(
-                f"{stage} {'remembered' if stage in known else f'{s:.2f}'}"
-                for stage, s in result.seconds.items()
-            )
-            facts.append(("seconds", f"{spent}; {sum(result.seconds.values()):.2f} in all", ""))
+            spent = ", ".join(asked.spent(result))
+            facts.append(("took", f"{spent}; {sum(result.seconds.values()):.2f} s in all", ""))
         for mode, told in result.descriptions.items():
             facts += [(f"asked for {mode}", told.prompt, "long")] if told.prompt else []
         if result.reranked:

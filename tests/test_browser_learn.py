@@ -54,8 +54,7 @@ def test_the_quiz_is_played_with_keys(page):
     chapter(page, "quiz")
     page.get_by_role("button", name="New query").click()
     page.locator("#learn-question .option").first.wait_for(timeout=LONG)
-    page.locator("#learn-question .option").first.focus()
-    page.keyboard.press("2")
+    page.keyboard.press("2")  # wherever the focus is
     page.locator("#learn-question .truth").wait_for()
     assert page.locator("#learn-question .option.right").count() == 1
     assert page.locator("#learn-question .l-tally").inner_text() in ("0 of 1 right", "1 of 1 right")

@@ -265,7 +265,8 @@ def test_unknown_chapters_and_queries_fall_back(handlers):
 
 
 def test_the_quiz_asks_answers_and_counts(handlers):
-    question, screen, search = handlers.ask(None, "fables")
+    (_, busy, _), (question, screen, search) = handlers.ask(None, "fables")
+    assert "spin" in busy
     assert "no answer yet" in screen and not search["visible"]
     assert screen.count("<button") == len(question.options) and "truth" not in screen
     answered, screen, search = handlers.guess(question, click(str(question.right)))
@@ -273,7 +274,7 @@ def test_the_quiz_asks_answers_and_counts(handlers):
     assert "✓ this one" in screen and "✗" not in screen and "disabled" in screen
     again, _, _ = handlers.guess(answered, click("0"))
     assert again.score == (1, 1)  # a second answer does not count
-    asked, screen, _ = handlers.ask(again, "fables")
+    *_, (asked, screen, _) = handlers.ask(again, "fables")
     assert asked.score == (1, 1) and "1 of 1 right" in screen
     wrong = next(n for n in range(len(asked.options)) if n != asked.right)
     lost, screen, _ = handlers.guess(asked, click(str(wrong)))
@@ -295,7 +296,9 @@ def test_the_truth_of_the_quiz_is_the_runs(engine, seed):
 
 
 def test_bad_answers_are_told(handlers, engine):
-    question, _, _ = handlers.ask(None, "fables")
+    handlers.context.library._queries["mine"] = []
+    *_, (question, _, _) = handlers.ask(None, "mine")  # which has no queries: another is taken
+    assert question.gallery == "fables"
     for value in ("9", "-1", "x", ""):
         with pytest.raises(gr.Error, match="no such answer"):
             handlers.guess(question, click(value))

@@ -19,7 +19,7 @@ from cirdemo.ui.view import MODES, View
 from cirdemo.ui.wiring import CLICKS, PLAIN, QUIET, RUN, guarded
 
 SKIP = gr.skip()
-STOPPED = "Stopped. The rows that are there stand; run again for all of them."
+STOPPED = "Stopped. Rows that were done stay; run again for all of them."
 Page = tuple[Any, ...]
 # A picture that is clicked is marked in every list; Python pins it for "What if".
 PICKS = """

@@ -37,10 +37,11 @@ LESSONS = (
             "A query is a picture and a sentence that changes it. To search with text, a model "
             "must first write down what the wanted picture shows. The obvious way is to write "
             "everything: all of the reference, with the change made. That is the union.",
-            "SETR's point: most of the reference is not what the sentence is about. A dog in the "
-            "snow, “two of them hugging instead”: the snow was never asked for, yet it is in the "
-            "text, and the search rewards every snowy picture. The intersection keeps only what "
-            "the sentence is about.",
+            "SETR, a published method of two stages (write and search, then judge each picture "
+            "found), makes a point: most of the reference is not what the sentence is about. A dog "
+            "in the snow, “two of them hugging instead”: the snow was never asked for, yet it is "
+            "in the text, and the search rewards every snowy picture. The intersection keeps only "
+            "what the sentence is about.",
         ),
         source="SETR, arXiv 2509.26012",
         address="https://arxiv.org/abs/2509.26012",
@@ -134,7 +135,8 @@ LESSONS = (
         title="Where the intersection is the wrong tool",
         text=(
             "In a photo of a scene, what the sentence does not mention is free. In a shop it is "
-            "not: “in white, and longer” means the same garment otherwise. What is unsaid stays.",
+            "not: “in white, and longer” means the same garment otherwise. What is unsaid stays. "
+            "(“Toptee”, in the captions, is FashionIQ's word for tops and T-shirts.)",
             "So leaving it out throws away what tells one garment from a thousand. This is not a "
             "flaw of a model but of the question: whether silence means “whatever” or “as it "
             "is”. Benchmarks differ in it: CIRR is of the first kind, FashionIQ of the second.",

@@ -34,6 +34,18 @@ class Question:
     score: tuple[int, int] = (0, 0)  # right, asked
 
 
+def playable(library: Library, names: Sequence[str]) -> str:
+    """The first of some galleries that has queries with known targets.
+
+    Raises:
+        BadInput: None has.
+    """
+    for name in names:
+        if any(t.target_ids for t in library.queries(name)):
+            return name
+    raise BadInput("The quiz needs queries with known targets, and no gallery here has any.")
+
+
 def ask(
     engine: Any, library: Library, gallery: str, score: tuple[int, int], rng: random.Random
 ) -> Question:
@@ -44,7 +56,7 @@ def ask(
     """
     queries = [t for t in library.queries(gallery) if t.target_ids]
     if not queries:
-        raise BadInput("The quiz needs queries with known targets; choose fables or wardrobe.")
+        raise BadInput(f"The quiz needs queries with known targets; {gallery!r} has none.")
     triplet, shelf = rng.choice(queries), library.shelf(gallery)
     query = engine.make_query(
         text=triplet.modification, reference_id=triplet.reference_id, gallery=gallery
@@ -112,16 +124,26 @@ def tally(score: tuple[int, int]) -> str:
     return f"{right} of {asked} right" if asked else "no answer yet"
 
 
+HEAD = (
+    '<p class="kick">Quiz</p><h2>Guess the rank</h2><p class="lead">You see a query and its '
+    "target. Say what a method makes of it, then look. Queries come from the validation split, "
+    "and the models run for each one.</p>"
+)
+
+
+def waiting() -> str:
+    """While the models answer the next query."""
+    return (
+        f'<article class="quiz">{HEAD}<p class="empty" role="status"><i class="spin" '
+        'aria-hidden="true"></i> Drawing a query and letting the models answer it…</p></article>'
+    )
+
+
 def shown(question: Question | None, pictures: Pictures | None) -> str:
     """The quiz: an invitation, a question, or its answer."""
-    head = (
-        '<p class="kick">Chapter 6</p><h2>Guess the rank</h2><p class="lead">You see a query and '
-        "its target. Say what a method makes of it, then look. Queries come from the validation "
-        "split; the models run while you read.</p>"
-    )
     if question is None or pictures is None:
         return (
-            f'<article class="quiz">{head}<p class="empty">Press “New query”. Answer with a click, '
+            f'<article class="quiz">{HEAD}<p class="empty">Press “New query”. Answer with a click, '
             "with Tab and Enter, or with the keys 1 to 5.</p></article>"
         )
     triplet = question.triplet
@@ -149,7 +171,8 @@ def shown(question: Question | None, pictures: Pictures | None) -> str:
     if question.guess is not None:
         body += _answer(question, pictures)
     return (
-        f'<article class="quiz">{head}<p class="l-tally" role="status">{tally((right, asked))}</p>'
+        f'<article class="quiz">{HEAD}<p class="l-tally" role="status">{tally((right, asked))} · '
+        f"gallery {esc(question.gallery)}</p>"
         f"{pair}{body}</article>"
     )
 

@@ -12,7 +12,7 @@ import gradio as gr
 
 from cirdemo import report
 from cirdemo.selftest import Check, selftest
-from cirdemo.types import BadInput, SearchResult
+from cirdemo.types import BadInput, CirError, SearchResult
 from cirdemo.ui.context import Context
 from cirdemo.ui.downloads import on_disk, stem
 from cirdemo.ui.findings import Run
@@ -25,11 +25,17 @@ from cirdemo.ui.wiring import CLICKS, MODEL, PLAIN, QUIET, clicked_number, guard
 
 KEYS = tuple(lesson.key for lesson in LESSONS)
 WORKING = {"describe": "Searching the gallery", "coarse": "Judging", "judging": "Judging"}
-# The keys 1 to 5 answer the quiz wherever the focus is inside it.
+# The keys 1 to 5 answer the quiz that is in view, unless someone types; an answer is marked at
+# once.
 DIGITS = (
     CLICKS
     + """
-element.addEventListener('keydown', (event) => {
+element.addEventListener('click', (event) => {
+  event.target.closest('.option:not(:disabled)')?.classList.add('taken');
+});
+document.addEventListener('keydown', (event) => {
+  if (!element.isConnected || !element.offsetParent) return;
+  if (event.target.closest('input, textarea, select, [role="listbox"]')) return;
   const hit = element.querySelectorAll('.option:not(:disabled)')[Number(event.key) - 1];
   if (hit && !event.ctrlKey && !event.metaKey && !event.altKey) hit.click();
 });
@@ -132,11 +138,19 @@ class LearnHandlers:
     # --- quiz ------------------------------------------------------------------------------
 
     @guarded
-    def ask(self, question: quiz.Question | None, gallery: str) -> tuple[Any, ...]:
+    def ask(self, question: quiz.Question | None, gallery: str) -> Iterator[tuple[Any, ...]]:
         """A new query: state, screen, whether it can be opened in Search."""
         score = question.score if question else (0, 0)
-        made = quiz.ask(self.context.engine, self._library, gallery, score, random.Random())
-        return made, quiz.shown(made, self._library.shelf(gallery)), gr.update(visible=False)
+        shelf = self._library.shelf(question.gallery) if question else None
+        off = gr.update(visible=False)
+        yield gr.skip(), quiz.waiting(), off
+        try:
+            asked = quiz.playable(self._library, (gallery, *self.context.engine.galleries()))
+            made = quiz.ask(self.context.engine, self._library, asked, score, random.Random())
+        except CirError:
+            yield gr.skip(), quiz.shown(question, shelf), off
+            raise
+        yield made, quiz.shown(made, self._library.shelf(asked)), off
 
     @guarded
     def guess(self, question: quiz.Question | None, event: gr.EventData) -> tuple[Any, ...]:
@@ -228,9 +242,10 @@ def render(context: Context) -> LearnTab:
             made["quiz_search"] = gr.Button("Open in Search", visible=False)
     with gr.Column(elem_id="learn-test", visible=False) as test:
         _html(
-            '<article class="quiz"><p class="kick">Self-test</p><h2>Does everything work here?</h2>'
-            '<p class="lead">Opens every gallery, loads every method, runs one query and draws its '
-            "heatmaps; with the seconds each took, and what failed.</p></article>",
+            '<article class="quiz"><p class="kick">Test the program</p>'
+            '<h2>Does everything work here?</h2><p class="lead">Opens every gallery, '
+            "loads every method, runs one query and draws its heatmaps; with the seconds each "
+            "took, and what failed.</p></article>",
             "learn-about",
         )
         with gr.Row(elem_classes="learn-go"):
@@ -241,7 +256,6 @@ def render(context: Context) -> LearnTab:
 
 def listen(tab: LearnTab, handlers: LearnHandlers, context: Context) -> None:
     """Connect the components; the only place with events."""
-    busy: dict[str, Any] = {"api_visibility": "private", "show_progress": "minimal", **MODEL}
     calm: dict[str, Any] = {"queue": False, **QUIET}
     tab.steps.select(
         handlers.turn,
@@ -258,7 +272,8 @@ def listen(tab: LearnTab, handlers: LearnHandlers, context: Context) -> None:
         handlers.ask,
         [tab.question, context.gallery],
         [tab.question, tab.quiz, tab.quiz_search],
-        **busy,
+        **MODEL,
+        **QUIET,
     )
     tab.quiz.select(handlers.guess, tab.question, [tab.question, tab.quiz, tab.quiz_search], **calm)
     tab.quiz_search.click(handlers.search_question, tab.question, context.view, **calm)

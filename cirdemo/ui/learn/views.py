@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from cirdemo import asked
 from cirdemo.selftest import Check
 from cirdemo.types import ImageId
 from cirdemo.ui import cards
@@ -33,7 +34,8 @@ SAYS = {
     "cot_direct": "the same model, no rationale",
     "text": "no picture, no description",
 }
-EXTRA = (("quiz", "Guess the rank"), ("test", "Self-test"))
+EXTRA = (("quiz", "Guess the rank"), ("test", "Test the program"))
+SIGNS = {"quiz": "?", "test": "✓"}  # in place of a chapter's number
 
 
 def steps(current: str) -> str:
@@ -42,13 +44,14 @@ def steps(current: str) -> str:
     drawn = "".join(
         f'<li><button type="button" data-id="{key}"'
         f"{' aria-current=step' if key == current else ''}>"
-        f'<b aria-hidden="true">{n if key != "test" else "✓"}</b>{esc(title)}</button></li>'
+        f'<b aria-hidden="true">{SIGNS.get(key, n)}</b>{esc(title)}</button></li>'
         for n, (key, title) in enumerate(items, 1)
     )
     return (
         '<header class="tour"><h2>How composed image retrieval works, and where it fails</h2>'
-        "<p>Ten minutes, five questions. Nothing is canned: each button runs the models here and "
-        "now, and the sentence below it is written from what came out.</p></header>"
+        "<p>Ten minutes: five chapters, then a quiz if you like. Nothing is canned: each button "
+        "runs the models here and now, and the sentence below it is written from what came "
+        "out.</p></header>"
         f'<nav aria-label="Chapters of the tour"><ol class="steps-nav">{drawn}</ol></nav>'
     )
 
@@ -79,6 +82,7 @@ def _cases(examples: Sequence[Example], chosen: int, pictures: Pictures) -> str:
         for n, e in enumerate(examples)
     )
     title = "The query" if len(examples) == 1 else "Choose a query"
+    title += f", from the gallery {esc(examples[0].gallery)}"
     return f'<aside class="l-cases"><h3>{title}</h3><ul>{items}</ul></aside>'
 
 
@@ -113,7 +117,7 @@ def proof(told: Lesson, run: Run, pictures: Pictures) -> str:
         )
         lists = f'<div class="beside">{chart}<div>{lists}</div></div>'
     body += lists
-    spent = " · ".join(f"{stage} {s:.2f} s" for stage, s in result.seconds.items())
+    spent = " · ".join(asked.spent(result))
     return (
         f'<section class="proof">{body}<p class="spent">{esc(spent)}</p>'
         f'<details class="l-ask"><summary>{esc(told.question)}</summary>'
