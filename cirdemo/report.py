@@ -148,10 +148,9 @@ class _Page:
 
     def _head(self, items: Sequence[Listed]) -> list[Listed]:
         """The first of a list, and its best target where that stands further down."""
-        head, rest = items[:SHOWN], items[SHOWN:]
-        found = any(item.image_id in self.targets for item in head)
-        best = [item for item in rest if item.image_id in self.targets][:1]
-        return [*head, *(() if found else best)]
+        hits = [n for n, item in enumerate(items) if item.image_id in self.targets]
+        further = hits[:1] if hits and hits[0] >= SHOWN else []
+        return [*items[:SHOWN], *(items[n] for n in further)]
 
     # --- chapters --------------------------------------------------------------------------
 
