@@ -10,14 +10,14 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from html import escape
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from PIL import Image
 
 from cirdemo import asked
 from cirdemo.fragments import SIDE, data_uri, map_figures, rank_flow
 from cirdemo.prompts import judge_prompt, prompt_hash, reason_prompt
-from cirdemo.types import Candidate, CirError, Heatmap, ImageId, Ranking, Reranked, SearchResult
+from cirdemo.types import CirError, Heatmap, ImageId, Ranking, Reranked, SearchResult
 
 STYLE = Path(__file__).resolve().parents[1] / "assets" / "report.css"
 POLICY = (
@@ -28,7 +28,6 @@ SHOWN = 10  # of each list
 SYMBOLS = {"kept": "=", "dropped": "−", "added": "+", "changed": "→", "negated": "≠"}
 MINE = '<span class="mine">written by you</span>'
 NAMES = {"cot": "Reasoning (CIR-CoT)"}
-Listed = TypeVar("Listed", Candidate, Reranked)
 Maps = Mapping[ImageId, Sequence[Heatmap]]  # by picture: under union, under intersection
 
 
@@ -138,19 +137,20 @@ class _Page:
         )
 
     def _list(self, name: str, ranking: Ranking) -> str:
+        shown = [ranking.candidates[n] for n in self._head(ranking.ids)]
         cards = "".join(
             self._card(c.image_id, c.rank, f'<span class="foot">{c.score:.3f}</span>')
-            for c in self._head(ranking.candidates)
+            for c in shown
         )
         title = NAMES.get(name, name.capitalize())
         head = f"<h3>{escape(title)}</h3>"
         return f'<div class="list {escape(name)}">{head}<ol class="row">{cards}</ol></div>'
 
-    def _head(self, items: Sequence[Listed]) -> list[Listed]:
-        """The first of a list, and its best target where that stands further down."""
-        hits = [n for n, item in enumerate(items) if item.image_id in self.targets]
+    def _head(self, ids: Sequence[ImageId]) -> list[int]:
+        """Places of the first of a list, and of its best target where that is further down."""
+        hits = [n for n, image_id in enumerate(ids) if image_id in self.targets]
         further = hits[:1] if hits and hits[0] >= SHOWN else []
-        return [*items[:SHOWN], *(items[n] for n in further)]
+        return [*range(min(SHOWN, len(ids))), *further]
 
     # --- chapters --------------------------------------------------------------------------
 
@@ -232,7 +232,7 @@ class _Page:
         least = float(self.options.get("threshold", 0.0))
         cards = "".join(
             self._card(r.image_id, r.rank, _verdict(r), " low" if r.yes_probability < least else "")
-            for r in self._head(items)
+            for r in (items[n] for n in self._head([r.image_id for r in items]))
         )
         chart = rank_flow(items[:SHOWN], partial(self._uri, side=SMALL), self.targets)
         body = f'<div class="verdicts">{chart}<ol class="row">{cards}</ol></div>'
