@@ -35,7 +35,7 @@ LEVELS = (  # an import never points to a later line; a module not named here fa
     {"holdings"},
     {"engine"},
     {"evaluate", "counterfactual", "lineup"},
-    {"export", "fragments"},
+    {"export", "fragments", "asked"},
     {"report", "results", "replay", "batch"},
     {"builder"},
     {"fitness"},
