@@ -344,3 +344,18 @@ def test_a_judge_that_fails_is_seen():
 def test_the_page_shows_the_selftest_as_it_goes(handlers):
     *steps, last = handlers.test()
     assert "checking…" in steps[0] and "Everything works" in last and "gallery fables" in last
+
+
+def test_what_was_left_out_of_a_changed_phrase_is_named():
+    def told(mode, after, status):
+        changed = Cue(text=f"a short striped shirt → {after}", status="changed")
+        cues = (changed, Cue(text="and pockets", status=status))
+        return Description(text=after, mode=mode, cues=cues)
+
+    both = {
+        "union": told("union", "a long striped shirt", "kept"),
+        "intersection": told("intersection", "a long shirt", "dropped"),
+    }
+    result = SearchResult(query=None, stage="describe", descriptions=both)
+    run = findings.Run(result=result, targets=(), size=9, caption=str)
+    assert findings._extra(run) == ["striped", "pockets"]

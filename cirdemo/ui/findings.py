@@ -50,13 +50,29 @@ def _at(rank: int | None, size: int) -> str:
 
 
 def _extra(run: Run) -> list[str]:
-    """Phrases that the union keeps of the reference and the intersection leaves out."""
+    """What the union keeps of the reference and the intersection leaves out.
+
+    Phrases, and words of a phrase that both change: of a striped shirt that becomes white,
+    "striped", where the intersection no longer says it.
+    """
     both = run.result.descriptions
     if "union" not in both or "intersection" not in both:
         return []
     kept = {c.text.removeprefix("and ") for c in both["union"].cues if c.status == "kept"}
     gone = [c.text.removeprefix("and ") for c in both["intersection"].cues if c.status == "dropped"]
-    return [text for text in gone if text in kept]
+    new: dict[str, list[set[str]]] = {}  # what a phrase becomes, in the union and after it
+    for mode in ("union", "intersection"):
+        for cue in both[mode].cues:  # type: ignore[index]
+            before, arrow, after = cue.text.partition(" → ")
+            if arrow:
+                new.setdefault(before, []).append(set(after.split()))
+    words = [
+        word
+        for before, ends in new.items()
+        for word in before.split()
+        if len(ends) == 2 and word in ends[0] - ends[1] and len(word) > 3
+    ]
+    return [*words, *(text for text in gone if text in kept)]
 
 
 def _listed(items: Sequence[str]) -> str:
