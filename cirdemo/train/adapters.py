@@ -49,9 +49,7 @@ class JudgeRecipe:
     near: int = 2  # near misses of its family among them, where there are any
     told: float = 0.9  # share of queries with the stage-1 description in the prompt
     misled: float = 0.05  # share whose description is another query's
-    impossible: float = 0.3  # share of queries that nothing satisfies
-    absent: float = 0.65  # of those, share that speak of an animal that is not there
-    misread: float = 0.4  # of these, share whose description takes it for one that is
+    impossible: float = 0.25  # share of queries that nothing satisfies
     surroundings: float = 0.45  # share of fables queries that are about them on purpose ...
     alike: int = 2  # ... with pictures of the wanted animals elsewhere: they are misjudged most
     list_weight: float = 0.5  # softmax over a query's candidates beside the Yes/No loss
@@ -165,8 +163,6 @@ class JudgeTrainer(Checked):
         if odd is not None:  # what a careless reader makes of it
             about = queries.Asked(asked.reference, odd.like, ())
         wanted = queries.describe(pool, about)["intersection"] if draw < r.told else ""
-        if odd is not None and rng.random() < r.misread:
-            wanted = odd.misread(wanted)
         shown = self._shown(world, number, hits)
         t = self.turns
         prompt = prompts.judge_prompt(odd.text if odd else asked.edit.text, wanted)
@@ -200,10 +196,8 @@ class JudgeTrainer(Checked):
 
     def _impossible(self, pool: queries.Pool, asked: queries.Asked) -> impossible.Impossible | None:
         rng = self.stream.rng
-        kind: impossible.Kind = "absent" if rng.random() < self.recipe.absent else "contradiction"
-        if pool.world == "wardrobe":
-            kind = "contradiction"  # a garment is alone on its picture
-        return impossible.sample(pool.contents[asked.reference], kind, rng, test=False)
+        content = pool.contents[asked.reference]
+        return impossible.sample(content, rng.choice(impossible.KINDS), rng, test=False)
 
     def _shown(self, world: str, number: int, hits: set[int]) -> list[int]:
         """Targets, near misses, mined negatives and random pictures, shuffled.

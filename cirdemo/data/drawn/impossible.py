@@ -35,11 +35,6 @@ class Impossible:
     text: str
     why: str
     like: Any  # the possible edit it was made from: what a careless reader takes it for
-    names: tuple[str, str] = ("", "")  # absent: an animal of the reference, and the one asked for
-
-    def misread(self, description: str) -> str:
-        """A description of `like`, by a reader who takes the one animal for the other."""
-        return _renamed(description, *self.names) if self.names[0] else description
 
 
 def sample(content: Any, kind: Kind, rng: random.Random, *, test: bool) -> Impossible | None:
@@ -94,14 +89,9 @@ def _absent(scene: f.Scene, rng: random.Random, test: bool) -> Impossible | None
     if not named or not strangers:
         return None
     gone, stranger = rng.choice(named), rng.choice(strangers)
-    text = _renamed(edit.text, gone, stranger, before="the ")
-    return Impossible("absent", text, NO_SUCH.format(noun=stranger), edit, (gone, stranger))
-
-
-def _renamed(text: str, old: str, new: str, before: str = "") -> str:
-    """A text in which one species stands for another."""
-    text = re.sub(rf"\b{before}{f.plural(old)}\b", f"{before}{f.plural(new)}", text)
-    return re.sub(rf"\b{before}{old}\b", f"{before}{new}", text)
+    text = re.sub(rf"\bthe {f.plural(gone)}\b", f"the {f.plural(stranger)}", edit.text)
+    text = re.sub(rf"\bthe {gone}\b", f"the {stranger}", text)
+    return Impossible("absent", text, NO_SUCH.format(noun=stranger), edit)
 
 
 def _contradiction(scene: f.Scene, rng: random.Random, test: bool) -> Impossible | None:
