@@ -29,7 +29,6 @@ from cirdemo.train.chat import Turns, answer_loss, states
 from cirdemo.train.mllm import Checked, QueryStream
 from cirdemo.train.packing import Segment
 from cirdemo.train.pools import DrawnPool
-from cirdemo.types import Rationale
 
 TARGETS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 TRIES = 50  # queries drawn to find one of a kind; about one in four is
@@ -70,8 +69,6 @@ class CotRecipe:
     wardrobe: float = 0.25
     fresh: float = 0.6  # share of queries made up on the spot; they have no targets to retrieve
     mixed: float = 0.7  # of those over fables, share about two different animals
-    told: float = 0.5  # of those, share whose caption is given, and of a picture that is not shown:
-    # what is concluded has to follow from what is written, not from a second look
     text_weight: float = 1.0  # lambda_txt
     info_weight: float = 0.5  # lambda_Info
     temperature: float = 0.05
@@ -293,23 +290,16 @@ class CotTrainer(Checked):
         asks = [drawn.pool.asked[number] for number in numbers]
         asks += [self.stream.fresh(world, r.mixed) for _ in range(made_up)]
         trees = []
-        for n, asked in enumerate(asks):
+        for asked in asks:
             true = reasoning.rationale(drawn.pool, asked)
             text = prompts.RATIONALE.format(
                 caption=true.caption, reasoning=true.reasoning, conclusion=true.conclusion
             )
-            given, shown = "", asked.reference
-            if n >= len(numbers) and rng.random() < r.told:
-                given, _ = prompts.begin_rationale(
-                    Rationale(caption=true.caption, reasoning="", conclusion="")
-                )
-                shown = self.stream.family(world, asked.reference)
             t, said = self.turns, asked.edit.text
-            rest = f"{text.removeprefix(given).lstrip()} {prompts.EMBED}"
             trees.append(
                 [
-                    t.reference(self.stream.base[world] + shown),
-                    t.say(prompts.reason_prompt(said), rest, 0, given),
+                    t.reference(self.stream.base[world] + asked.reference),
+                    t.say(prompts.reason_prompt(said), f"{text} {prompts.EMBED}", 0),
                     t.say(prompts.direct_prompt(said), prompts.EMBED, 0),
                 ]
             )

@@ -42,9 +42,9 @@ class Turns:
         """The reference picture: the root of every tree."""
         return Segment([*self.head, *self.picture], None, [picture])
 
-    def say(self, prompt: str, answer: str, parent: int, given: str = "") -> Segment:
-        """A prompt with the answer to be predicted, behind a beginning of it that is given."""
-        asked = [*self.words(prompt), *self.answer, *self.words(given)]
+    def say(self, prompt: str, answer: str, parent: int) -> Segment:
+        """A prompt with the answer to be predicted."""
+        asked = [*self.words(prompt), *self.answer]
         return Segment([*asked, *self.words(answer), self.end], parent, [], len(asked))
 
     def text(self, text: str, parent: int) -> Segment:
