@@ -117,7 +117,7 @@ def test_opening_a_gallery_shows_its_pictures_and_leaves_the_form_whole(tab):
     tab.get_by_text("Build your own", exact=True).click()
     expect(tab.locator("#gal-start")).to_have_text("Build")
     expect(tab.locator("#gal-stop")).to_have_text("Stop")
-    expect(tab.locator("#gal-panel h2")).to_be_visible()
+    expect(tab.locator("#gal-panel h2").first).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [1440, 1024, 390])
