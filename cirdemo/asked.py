@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from cirdemo.prompts import STEPS
 from cirdemo.types import SearchResult
 
-STEPS = ("caption", "reasoning", "conclusion")
 STAGES = {"describe": "descriptions", "rerank": "verdicts", "reason": "reasoning"}
 REGIONS = {
     "ignore": "without the part that you painted over",

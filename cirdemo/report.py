@@ -16,7 +16,7 @@ from PIL import Image
 
 from cirdemo import asked
 from cirdemo.fragments import SIDE, data_uri, map_figures, rank_flow
-from cirdemo.prompts import judge_prompt, prompt_hash, reason_prompt
+from cirdemo.prompts import STEPS, judge_prompt, prompt_hash, reason_prompt
 from cirdemo.types import CirError, Heatmap, ImageId, Ranking, Reranked, SearchResult
 
 STYLE = Path(__file__).resolve().parents[1] / "assets" / "report.css"
@@ -241,7 +241,7 @@ class _Page:
     def reason(self) -> str:
         told, body = self.result.rationale, ""
         if told is not None:
-            said = {s: getattr(told, s) for s in asked.STEPS}
+            said = {s: getattr(told, s) for s in STEPS}
             mine = asked.thought_by_you(self.options)
             body = "".join(
                 f"<li><h3>{s.capitalize()}{MINE if s == mine else ''}</h3>"

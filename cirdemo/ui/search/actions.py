@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from cirdemo.describe import with_phrase, without_phrase
+from cirdemo.prompts import STEPS
 from cirdemo.types import BadInput, Cue, Description, SearchResult
 from cirdemo.ui.view import MODES, View
 
-STEPS = ("caption", "reasoning", "conclusion")
 Told = Mapping[str, str]  # what the clicked element says of itself: action, mode, value, text
 
 
