@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig
 
-from cirdemo.hub import absent
+from cirdemo import prompts
+from cirdemo.hub import absent, revision
 from cirdemo.models.trusted import check_model_folder
 from cirdemo.types import MissingCheckpoint
 
@@ -81,6 +84,40 @@ def load_language_model(source: str, how: Placement) -> tuple[Any, Any]:
         least = min(SMALLEST, how.pixels)
         frame.size = type(frame.size)(shortest_edge=least, longest_edge=how.pixels)
     return model, processor
+
+
+def add_embedding_token(model: Any, tokenizer: Any) -> bool:
+    """Give a model the token `<emb>` if its tokenizer lacks it, as published ones do.
+
+    Its embedding is the mean of all others, so that an adapter finds the one it was trained with.
+
+    Returns:
+        Whether it was added.
+    """
+    if prompts.EMBED in tokenizer.get_vocab():
+        return False
+    tokenizer.add_tokens([prompts.EMBED], special_tokens=True)
+    index = tokenizer.convert_tokens_to_ids(prompts.EMBED)
+    if index >= model.get_input_embeddings().num_embeddings:  # most tables have rows to spare
+        model.resize_token_embeddings(index + 1, mean_resizing=False)
+    table, output = (
+        m.weight for m in (model.get_input_embeddings(), model.get_output_embeddings())
+    )
+    with torch.no_grad():
+        table[index] = table[:index].mean(0, dtype=torch.float32).to(table.dtype)
+        if output is not table:
+            output[index] = 0
+    return True
+
+
+def digest(source: str, adapters: Mapping[str, Path]) -> str:
+    """Hash of the weights and of the prompts: what an answer depends on."""
+    digest = hashlib.sha256(f"{prompts.prompt_hash()}{revision(source)}".encode())
+    for folder in (Path(source), *adapters.values()):
+        for path in sorted(folder.glob("*.safetensors")) if folder.is_dir() else ():
+            with path.open("rb") as file:
+                digest.update(file.read(4 << 20))
+    return digest.hexdigest()[:12]
 
 
 def _quantised(how: Placement) -> BitsAndBytesConfig:

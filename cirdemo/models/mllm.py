@@ -6,7 +6,6 @@ Loads a folder or hub name of the Qwen2.5-VL, Qwen3-VL or Qwen3.5 class through 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,9 +21,13 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from cirdemo import prompts
-from cirdemo.hub import revision
 from cirdemo.models import rationales
-from cirdemo.models.loading import Placement, load_language_model
+from cirdemo.models.loading import (
+    Placement,
+    add_embedding_token,
+    digest,
+    load_language_model,
+)
 from cirdemo.models.pictures import PictureTokens, as_encoded
 from cirdemo.models.qwen import merged_tokens, whole_batch
 from cirdemo.models.rationales import PROJECTION as PROJECTION
@@ -89,7 +92,7 @@ class VisionLanguageModel:
                     f'"python -m cirdemo train {role}".'
                 )
             model = add_adapter(model, folder, role)
-        identity = f"{Path(source).name}@{_digest(source, folders)}"
+        identity = f"{Path(source).name}@{digest(source, folders)}"
         wrapped = cls(model, processor, identity)
         wrapped.adapters = folders
         return wrapped
@@ -331,37 +334,3 @@ class VisionLanguageModel:
         for weight, _, both in self._adapted[adapter]:
             weight.data = both
         self._worn = adapter
-
-
-def add_embedding_token(model: Any, tokenizer: Any) -> bool:
-    """Give a model the token `<emb>` if its tokenizer lacks it, as published ones do.
-
-    Its embedding is the mean of all others, so that an adapter finds the one it was trained with.
-
-    Returns:
-        Whether it was added.
-    """
-    if prompts.EMBED in tokenizer.get_vocab():
-        return False
-    tokenizer.add_tokens([prompts.EMBED], special_tokens=True)
-    index = tokenizer.convert_tokens_to_ids(prompts.EMBED)
-    if index >= model.get_input_embeddings().num_embeddings:  # most tables have rows to spare
-        model.resize_token_embeddings(index + 1, mean_resizing=False)
-    table, output = (
-        m.weight for m in (model.get_input_embeddings(), model.get_output_embeddings())
-    )
-    with torch.no_grad():
-        table[index] = table[:index].mean(0, dtype=torch.float32).to(table.dtype)
-        if output is not table:
-            output[index] = 0
-    return True
-
-
-def _digest(source: str, adapters: Mapping[str, Path]) -> str:
-    """Hash of the weights and of the prompts: what an answer depends on."""
-    digest = hashlib.sha256(f"{prompts.prompt_hash()}{revision(source)}".encode())
-    for folder in (Path(source), *adapters.values()):
-        for path in sorted(folder.glob("*.safetensors")) if folder.is_dir() else ():
-            with path.open("rb") as file:
-                digest.update(file.read(4 << 20))
-    return digest.hexdigest()[:12]

@@ -25,7 +25,8 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from cirdemo import prompts
 from cirdemo.gallery.store import Gallery
-from cirdemo.models.mllm import PROJECTION, Part, VisionLanguageModel, add_embedding_token
+from cirdemo.models.loading import add_embedding_token
+from cirdemo.models.mllm import PROJECTION, Part, VisionLanguageModel
 from cirdemo.models.verdicts import spellings
 from cirdemo.train.large_data import Ask, picture
 from cirdemo.train.packing import IGNORED
