@@ -215,6 +215,35 @@ def test_words_that_are_said_steer_what_follows_and_the_vector(vlm, pictures):
     np.testing.assert_allclose(again, own, atol=1e-4)
 
 
+def test_a_picture_that_was_seen_is_neither_prepared_nor_encoded(vlm, pictures, monkeypatch):
+    wide = pictures[1].crop((0, 0, 256, 128))
+    turns = [
+        [pictures[0], prompts.reason_prompt("make it white")],
+        [wide, prompts.reason_prompt("remove the dog and add a cat by the lake please")],
+    ]
+    said = vlm.generate(turns, max_new_tokens=5)
+    texts, vectors = vlm.reason(turns, max_new_tokens=5)
+    direct = vlm.embed(turns)
+    with monkeypatch.context() as patch:
+        patch.setattr(vlm, "laid_out", vlm.inputs)  # pixels through the library's tower
+        assert vlm.generate(turns, max_new_tokens=5) == said
+        np.testing.assert_allclose(vlm.embed(turns), direct, atol=1e-4)
+
+    def refused(*_, **__):
+        raise AssertionError("pixels were prepared")
+
+    monkeypatch.setattr(type(vlm.processor.image_processor), "__call__", refused)
+    encoded = vlm.pictures.encoded
+    assert vlm.generate(turns, max_new_tokens=5) == said
+    again, same = vlm.reason(turns, max_new_tokens=5)
+    assert again == texts
+    np.testing.assert_array_equal(same, vectors)
+    np.testing.assert_array_equal(vlm.embed(turns), direct)
+    vlm.ask(pictures[0], ["a dog", "a cat"], wide)
+    list(vlm.reason_stream(turns[0]))
+    assert vlm.pictures.encoded == encoded
+
+
 # --- words --------------------------------------------------------------------------------
 
 

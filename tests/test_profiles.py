@@ -166,6 +166,27 @@ def test_every_class_writes_and_judges_as_transformers_does(model, monkeypatch):
     assert model.inputs([[Image.new("RGB", (900, 600)), "say"]])["image_grid_thw"].prod() <= 16 * 4
 
 
+def test_every_class_takes_kept_picture_tokens_as_it_takes_pixels(model, monkeypatch):
+    shown = pictures(3)
+    turns = [[shown[0], "yes or no", shown[1]], ["say", shown[2], "say <|image_pad|> more"]]
+    inputs, laid = model.inputs(turns), model.laid_out(turns)
+    assert inputs.pop("pixel_values") is not None
+    kept = laid.pop("mm_encoder_outputs")
+    assert laid.keys() == inputs.keys()
+    for name, value in inputs.items():
+        assert torch.equal(laid[name], value) and laid[name].dtype == value.dtype, name
+    assert [len(t) for t in kept["image"].pooler_output] == [
+        int(g) // 4 for g in inputs["image_grid_thw"].prod(1)
+    ]
+    mine = model.generate(turns, max_new_tokens=6)
+    monkeypatch.setattr(model, "laid_out", model.inputs)
+    assert mine == model.generate(turns, max_new_tokens=6)
+    monkeypatch.undo()
+    monkeypatch.setattr("cirdemo.models.layout.KNOWN", set())  # as an unknown processor does it
+    for name, value in model.laid_out(turns).items():
+        assert name not in laid or torch.equal(laid[name], value), name
+
+
 def test_a_reranker_is_asked_in_its_own_frame(hub_cache, tmp_path):
     from cirdemo.profiles import PROFILES
     from cirdemo.rerank import RerankerJudge

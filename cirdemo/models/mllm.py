@@ -21,7 +21,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from cirdemo import prompts
-from cirdemo.models import rationales
+from cirdemo.models import layout, rationales
 from cirdemo.models.loading import (
     Placement,
     add_embedding_token,
@@ -31,7 +31,7 @@ from cirdemo.models.loading import (
 from cirdemo.models.pictures import PictureTokens, as_encoded
 from cirdemo.models.qwen import merged_tokens, whole_batch
 from cirdemo.models.rationales import PROJECTION as PROJECTION
-from cirdemo.models.trusted import add_adapter, check_template, control_tokens, plain
+from cirdemo.models.trusted import add_adapter, check_template, control_tokens
 from cirdemo.models.verdicts import after_no, question_margins, yes_no
 from cirdemo.types import MissingCheckpoint
 
@@ -61,7 +61,7 @@ class VisionLanguageModel:
         # Qwen3.5's template: answer without thinking aloud first
         check_template(template if isinstance(template, str) else str(template))
         self.control = control_tokens(processor.tokenizer)
-        self._at_once = {"enable_thinking": False} if "enable_thinking" in template else {}
+        self.at_once = {"enable_thinking": False} if "enable_thinking" in template else {}
         self._adapted: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {}
         self._worn: str | None = None  # the adapter whose sums the weights are now
         self.small = model.num_parameters() <= MERGED
@@ -108,7 +108,7 @@ class VisionLanguageModel:
     ) -> list[str]:
         """The answers to user turns, greedily decoded, in one batch."""
         with self.using(adapter), torch.inference_mode():
-            inputs = self.inputs(turns)
+            inputs = self.laid_out(turns)
             sequences = self.model.generate(
                 **inputs, max_new_tokens=max_new_tokens, do_sample=False, num_beams=1
             )
@@ -120,29 +120,18 @@ class VisionLanguageModel:
         return self.generate([[image, prompts.CAPTION] for image in images])
 
     def inputs(self, turns: Sequence[Sequence[Part]]) -> dict[str, Tensor]:
-        """User turns as tensors, padded on the left, ready to be answered."""
-        said = [{"role": "system", "content": [self._content(self.system)]}] if self.system else []
-        conversations = [
-            [*said, {"role": "user", "content": [self._content(part) for part in turn]}]
-            for turn in turns
-        ]
-        with self.lock:  # a fast tokenizer refuses a second thread: "Already borrowed"
-            found = self.processor.apply_chat_template(
-                conversations,
-                tokenize=True,
-                add_generation_prompt=True,
-                return_dict=True,
-                return_tensors="pt",
-                processor_kwargs={"padding": True},
-                **self._at_once,
-            )
-        return {name: value.to(self.device) for name, value in found.items()}
+        """User turns as tensors with their pictures' pixels, padded on the left.
 
-    def _content(self, part: Part) -> dict[str, Any]:
-        """A piece of a turn; a text cannot begin another turn or show a picture."""
-        if isinstance(part, str):
-            return {"type": "text", "text": plain(part, self.control)}
-        return {"type": "image", "image": part}
+        This is what training needs, and whoever wants the model to see the pictures anew.
+        """
+        return layout.with_pixels(self, turns)
+
+    def laid_out(self, turns: Sequence[Sequence[Part]]) -> dict[str, Any]:
+        """The same turns with picture tokens, kept by content, in place of pixels.
+
+        The model takes it as it takes `inputs`; nothing is done to a picture that was seen.
+        """
+        return layout.with_tokens(self, turns)
 
     def text(self, ids: Tensor | Sequence[int]) -> str:
         """Token ids as words, without the special ones."""
@@ -185,14 +174,16 @@ class VisionLanguageModel:
         with self.lock:
             return [tokens for tokens, *_ in self.pictures.get(images)]
 
-    def _see(self, images: Sequence[Image.Image]) -> Any:
+    def _see(self, images: Sequence[Image.Image]) -> tuple[Any, Tensor]:
         inputs = self.processor.image_processor(images, return_tensors="pt")
         core, grid = self.core().model, inputs["image_grid_thw"].to(self.device)
         pixels = inputs["pixel_values"].to(self.device)
         if whole_batch(core.visual, grid):
             pixels = pixels.to(core.visual.dtype)
-            return SimpleNamespace(pooler_output=merged_tokens(core.visual, pixels, grid))
-        return core.get_image_features(pixels, grid, return_dict=True)
+            out = SimpleNamespace(pooler_output=merged_tokens(core.visual, pixels, grid))
+        else:
+            out = core.get_image_features(pixels, grid, return_dict=True)
+        return out, grid
 
     def positions(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Rope positions (3, N, T) of whole turns: a picture moves them on by its side."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
 from torch import Tensor
+from transformers.utils import ModelOutput
 
 KEPT = 4096  # pictures; 16 KB each in the embedded model
 KEPT_BYTES = 512 << 20  # of all: a photograph can take 4 MB in a published model
@@ -19,27 +21,44 @@ Features = tuple[Tensor, ...]
 Key = tuple[int, int, str, int]
 
 
+class Seen(NamedTuple):
+    """What is kept of a picture."""
+
+    grid: tuple[int, ...]  # (3,) patches in time, down and across
+    features: Features
+
+
 class PictureTokens:
     """A vision tower's answers, the latest `KEPT` of them kept."""
 
-    def __init__(self, encode: Callable[[Sequence[Image.Image]], SimpleNamespace]) -> None:
-        """How pictures are encoded: a tower's output, with `pooler_output` a picture at a time."""
+    def __init__(self, encode: Callable[[Sequence[Image.Image]], tuple[Any, Tensor]]) -> None:
+        """How pictures are encoded.
+
+        Args:
+            encode: Gives a tower's output, with `pooler_output` a picture at a time, and the
+                grids (pictures, 3).
+        """
         self._encode = encode
-        self._kept: OrderedDict[Key, Features] = OrderedDict()
+        self._kept: OrderedDict[Key, Seen] = OrderedDict()
         self._bytes = 0
         self.encoded = 0  # pictures that went through the tower so far
 
     def get(self, images: Sequence[Image.Image]) -> list[Features]:
         """The features of each picture."""
+        return [one.features for one in self.seen(images)]
+
+    def seen(self, images: Sequence[Image.Image]) -> list[Seen]:
+        """The features of each picture, and its grid."""
         keys = [_key(image) for image in images]
         missing = {k: i for k, i in zip(keys, images, strict=True) if k not in self._kept}
         if missing:
             self.encoded += len(missing)
             with torch.inference_mode():
-                out = self._encode(list(missing.values()))
+                out, grids = self._encode(list(missing.values()))
             deeper = getattr(out, "deepstack_features", None) or ()
-            for key, *features in zip(missing, out.pooler_output, *deeper, strict=True):
-                self._kept[key] = tuple(features)
+            parts = zip(missing, grids.tolist(), out.pooler_output, *deeper, strict=True)
+            for key, grid, *features in parts:
+                self._kept[key] = Seen(tuple(grid), tuple(features))
                 self._bytes += _size(self._kept[key])
         found = [self._kept[k] for k in keys]
         for key in keys:
@@ -52,17 +71,26 @@ class PictureTokens:
         """Drop the features of some pictures, or of all."""
         keys = [*self._kept] if images is None else [_key(image) for image in images]
         for key in keys:
-            self._bytes -= _size(self._kept.pop(key, ()))
+            if (dropped := self._kept.pop(key, None)) is not None:
+                self._bytes -= _size(dropped)
 
 
-def as_encoded(features: Sequence[Features]) -> dict[str, SimpleNamespace]:
+@dataclass
+class Encoded(ModelOutput):
+    """A tower's output as the library's classes have it, each of them its own."""
+
+    pooler_output: list[Tensor] | None = None  # (t, D) a picture
+    deepstack_features: list[list[Tensor]] | None = None  # the same for each deeper layer
+
+
+def as_encoded(features: Sequence[Features]) -> dict[str, Encoded]:
     """Features in the form that a model's `mm_encoder_outputs` takes them in."""
     tokens, *deeper = ([*layer] for layer in zip(*features, strict=True))
-    return {"image": SimpleNamespace(pooler_output=tokens, deepstack_features=deeper)}
+    return {"image": Encoded(pooler_output=tokens, deepstack_features=deeper)}
 
 
-def _size(features: Features) -> int:
-    return sum(tensor.nbytes for tensor in features)
+def _size(one: Seen) -> int:
+    return sum(tensor.nbytes for tensor in one.features)
 
 
 def _key(image: Image.Image) -> Key:

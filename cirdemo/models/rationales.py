@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cirdemo.models.mllm import Part, VisionLanguageModel
 
 PROJECTION = "projection.safetensors"
+PICTURES = ("image_grid_thw", "mm_encoder_outputs")  # what a turn's inputs hold of its pictures
 AT_ONCE = 4  # tokens written before others may have the model, and before the reader sees them
 
 
@@ -27,7 +28,7 @@ def reason(
     """See `VisionLanguageModel.reason`."""
     emb, end = _stops(model)
     with model.using(adapter), torch.inference_mode():
-        inputs = model.inputs(turns)
+        inputs = model.laid_out(turns)
         start = inputs["input_ids"].shape[1]
         sequences = model.model.generate(
             **inputs, max_new_tokens=max_new_tokens, do_sample=False, num_beams=1
@@ -54,9 +55,8 @@ def reason(
             .model(
                 input_ids=sequences,
                 attention_mask=mask,
-                pixel_values=inputs["pixel_values"],
-                image_grid_thw=inputs["image_grid_thw"],
                 mm_token_type_ids=torch.cat([types, types.new_zeros(rows, extra)], 1),
+                **{name: inputs[name] for name in PICTURES if name in inputs},
             )
             .last_hidden_state
         )
@@ -67,7 +67,7 @@ def embed(model: VisionLanguageModel, turns: Sequence[Sequence[Part]], adapter: 
     """See `VisionLanguageModel.embed`."""
     emb, _ = _stops(model)
     with model.using(adapter), torch.inference_mode():
-        inputs = model.inputs(turns)
+        inputs = model.laid_out(turns)
         rows = len(inputs["input_ids"])
         for key, value in (("input_ids", emb), ("attention_mask", 1), ("mm_token_type_ids", 0)):
             inputs[key] = torch.cat([inputs[key], inputs[key].new_full((rows, 1), value)], 1)
@@ -104,7 +104,7 @@ def stream(
     """
     emb, end = _stops(model)
     with model.using(adapter), torch.inference_mode():
-        inputs = model.inputs([turn])
+        inputs = model.laid_out([turn])
         said = plain(said, model.control)
         told = model.processor.tokenizer(said, add_special_tokens=False)["input_ids"]
         more = inputs["input_ids"].new_tensor([told])  # (1, S)
@@ -139,7 +139,7 @@ def certainty(
 ) -> list[tuple[int, int, float]]:
     """See `VisionLanguageModel.certainty`; one pass, whoever wrote the answer."""
     with model.using(adapter), torch.inference_mode():
-        inputs = model.inputs([turn])
+        inputs = model.laid_out([turn])
         told = model.processor.tokenizer(
             answer, add_special_tokens=False, return_offsets_mapping=True
         )

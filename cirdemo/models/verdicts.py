@@ -50,10 +50,12 @@ def yes_no(
     yes, no = spellings(model, "yes"), spellings(model, "no")
     shared: dict[tuple[int, int], _Shared] = {}  # by candidate size: sizes differ in tokens
     step = 2 * CHUNK if model.small else CHUNK
+    references = [part for part in before if isinstance(part, Image.Image)]
     for start in range(0, len(candidates), step):
         chunk = candidates[start : start + step]
         logits: list[Tensor] = [torch.empty(0)] * len(chunk)
         with model.using(adapter), torch.inference_mode():
+            model.features([*references, *chunk])  # in one batch, and not the first ones alone
             for size in dict.fromkeys(image.size for image in chunk):
                 members = [i for i, image in enumerate(chunk) if image.size == size]
                 if size not in shared:
@@ -83,7 +85,7 @@ def question_margins(
         alone = ([text] for text in asked)
         return [question_margins(model, reference, a, candidate, adapter)[0] for a in alone]
     with model.using(adapter), torch.inference_mode():
-        inputs = model.inputs([[reference, text, candidate] for text in asked])
+        inputs = model.laid_out([[reference, text, candidate] for text in asked])
         ids, positions = inputs["input_ids"], model.positions(inputs)  # (N, T), (3, N, T)
         n, t = ids.shape
         pads = t - inputs["attention_mask"].sum(1)  # (N,) on the left
@@ -125,7 +127,7 @@ def after_no(
 ) -> str:
     """What the model writes behind a No about a candidate."""
     with model.using(adapter), torch.inference_mode():
-        inputs = model.inputs([[*before, candidate]])
+        inputs = model.laid_out([[*before, candidate]])
         positions = model.positions(inputs)  # (3, 1, T)
         images = [part for part in (*before, candidate) if isinstance(part, Image.Image)]
         cache = model.cache()
@@ -146,7 +148,7 @@ def _share(
 
     `known` is that cache where a candidate of another size has it: photographs have many sizes.
     """
-    inputs = model.inputs([[*before, candidate]])
+    inputs = model.laid_out([[*before, candidate]])
     ids, positions = inputs["input_ids"], model.positions(inputs)  # (1, T), (3, 1, T)
     begin = int((ids[0] == model.core().config.vision_start_token_id).nonzero()[-1])
     cache = known
