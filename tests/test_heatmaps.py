@@ -1,5 +1,7 @@
 """Heatmaps: the numbers against finite differences, the pixels against hand-set grids."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,16 @@ from cirdemo.explain.heatmaps import (
     spread,
     word_maps,
 )
-from cirdemo.explain.overlay import colour_bar, difference, layer, overlay, raw_values
+from cirdemo.explain.overlay import (
+    GROUND,
+    VEIL,
+    VEILED,
+    colour_stops,
+    difference,
+    layer,
+    overlay,
+    raw_values,
+)
 from cirdemo.models.encoders import OpenClipEncoder
 from cirdemo.types import CirError, Heatmap
 from tests.fixtures_encoder import save_tiny_encoder
@@ -168,13 +179,25 @@ def test_unfit_requests(encoder, picture):
         similarity_maps(encoder, picture, TEXTS, "x", kind="other")
 
 
-def test_cold_places_stay_and_hot_places_change():
+def cold(picture):
+    """What a picture looks like under a map without any heat."""
+    return np.asarray(overlay(picture, heatmap(np.zeros((8, 8))))).astype(int)
+
+
+def light(colour):
+    """Of a colour in [0, 1], about how light it looks."""
+    return float(np.dot(colour, (0.2126, 0.7152, 0.0722)))
+
+
+def test_cold_places_are_veiled_and_hot_places_glow():
     grey = Image.new("RGB", (80, 80), (100, 100, 100))
-    assert np.array_equal(overlay(grey, heatmap(np.zeros((8, 8)))), grey)
+    ground = cold(grey)
+    assert (ground == ground[0, 0]).all() and 50 < ground.mean() < 80  # darker, yet not dark
     values = np.zeros((8, 8))
     values[1, 6] = 1  # row 1, column 6: around pixel (x 65, y 15)
     drawn = np.asarray(overlay(grey, heatmap(values))).astype(int)
-    moved = np.abs(drawn - 100).sum(axis=2)
+    moved = np.abs(drawn - ground).sum(axis=2)
+    assert drawn[15, 65].sum() > ground[15, 65].sum() + 150
     assert np.unravel_index(moved.argmax(), moved.shape)[0] in range(10, 20)
     assert np.unravel_index(moved.argmax(), moved.shape)[1] in range(60, 70)
     assert moved[40:].max() == 0
@@ -194,9 +217,10 @@ def test_sizes(size, wanted):
 def test_only_the_seen_part_is_painted():
     grey = Image.new("RGB", (60, 40), (100, 100, 100))
     drawn = np.asarray(overlay(grey, heatmap(np.ones((8, 8))), 30, seen=(10, 0, 50, 40)))
-    assert (drawn[:, :5] == 100).all()
-    assert (drawn[:, 25:] == 100).all()
-    assert (drawn[:, 5:25] != 100).any(axis=2).all()
+    ground = cold(grey)[0, 0]
+    assert (drawn[:, :5] == ground).all()
+    assert (drawn[:, 25:] == ground).all()
+    assert (drawn[:, 5:25] != ground).any(axis=2).all()
 
 
 def test_a_layer_lays_over_the_picture_what_the_overlay_draws():
@@ -211,7 +235,8 @@ def test_a_layer_lays_over_the_picture_what_the_overlay_draws():
     ):
         over = layer((60, 40), *given, side=60, seen=(10, 0, 50, 40))
         assert over.mode == "RGBA" and over.size == (60, 40) and np.asarray(over)[0, 0, 3] == 0
-        laid = Image.alpha_composite(grey.convert("RGBA"), over).convert("RGB")
+        veiled = Image.fromarray(cold(grey).astype(np.uint8))
+        laid = Image.alpha_composite(veiled.convert("RGBA"), over).convert("RGB")
         assert np.abs(np.asarray(laid, int) - np.asarray(drawn, int)).max() <= 2
     assert layer((60, 40), heatmap(ramp)).size == (72, 48)
     with pytest.raises(ValueError, match="grids must be equal"):
@@ -220,8 +245,7 @@ def test_a_layer_lays_over_the_picture_what_the_overlay_draws():
 
 def test_colours_of_a_picture_are_held_back_under_its_map():
     red = Image.new("RGB", (8, 8), "red")
-    drawn = np.asarray(overlay(red, heatmap(np.zeros((8, 8))))).astype(int)
-    assert 70 < np.ptp(drawn[0, 0]) < 90  # of 255: 0.3 of its saturation
+    assert 10 < np.ptp(cold(red)[0, 0]) < 40  # of 255: its kind of colour can just be told
 
 
 def test_difference_has_a_sign_and_a_silence():
@@ -231,23 +255,30 @@ def test_difference_has_a_sign_and_a_silence():
     drawn = np.asarray(difference(grey, heatmap(left), heatmap(right))).astype(int)
     assert drawn[40, 10, 0] > drawn[40, 10, 2] + 50  # red where the first has more
     assert drawn[40, 70, 2] > drawn[40, 70, 0] + 50  # blue where the second has more
-    assert np.array_equal(difference(grey, heatmap(left), heatmap(left)), grey)
+    assert np.array_equal(difference(grey, heatmap(left), heatmap(left)), cold(grey))
     spike = np.zeros((8, 8))
     spike[4, 4] = 1  # nothing may be blue next to a place where only the first has heat
     ringing = np.asarray(difference(grey, heatmap(spike), heatmap(0 * spike))).astype(int)
-    assert (ringing[..., 0] >= ringing[..., 2]).all()
+    tint = ringing - cold(grey)
+    assert (tint[..., 0] >= tint[..., 2]).all()
     # equal raw values on different ranges are no difference
-    assert np.array_equal(difference(grey, heatmap(left, 1.0), heatmap(left / 2, 2.0)), grey)
+    equal = difference(grey, heatmap(left, 1.0), heatmap(left / 2, 2.0))
+    assert np.array_equal(equal, cold(grey))
     with pytest.raises(ValueError, match=r"\(8, 8\) and \(4, 4\)"):
         difference(grey, heatmap(left), heatmap(np.zeros((4, 4))))
 
 
-def test_colour_bar_runs_from_clear_to_hot():
-    bar = np.asarray(colour_bar((0.0, 0.02), (200, 40))).astype(int)
-    assert bar.shape == (40, 200, 3)
-    assert (bar[2, 0] == 255).all()
-    assert (bar[:20].sum(axis=2)[:, 199] < 3 * 255 - 60).all()
-    both = np.asarray(colour_bar((0.0, 0.02), (201, 40), diverging=True)).astype(int)
-    assert both[2, 0, 2] > both[2, 0, 0]  # blue end
-    assert both[2, 200, 0] > both[2, 200, 2]  # red end
-    assert (both[2, 100] > 250).all()
+def test_a_scale_is_as_bright_as_its_map_on_both_themes():
+    hot = [light(stop) for stop in colour_stops()]
+    assert np.diff(hot).min() > -0.03 and hot[0] < 0.5 and hot[-1] > 0.8
+    less, *_, more = colour_stops(diverging=True)
+    assert less[2] > less[0] + 0.3 and more[0] > more[2] + 0.3  # blue end, red end
+    assert min(light(less), light(more)) > 0.45  # neither end sinks into a dark page
+    assert abs(light(less) - light(more)) < 0.15  # nor does one end look like more than the other
+
+
+def test_the_page_veils_a_picture_as_the_overlay_does():
+    sheet = Path(__file__).resolve().parents[1] / "assets" / "css" / "look.css"
+    slate = " ".join(str(part) for part in VEIL)
+    assert f"rgb({slate} / {VEILED:.2f})".replace("0.", ".") in sheet.read_text()
+    assert f"rgb(128 128 128 / {1 - GROUND:.2f})".replace("0.", ".") in sheet.read_text()

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw, ImageEnhance, ImageFont
+from matplotlib.colors import LinearSegmentedColormap
+from PIL import Image, ImageEnhance
 
 from cirdemo.types import Heatmap
 
 Box = tuple[float, float, float, float]
 
 HEAT = "inferno"  # perceptually even, also to the colour-blind
-DIVERGING = "RdBu_r"  # red: more under the first; blue: more under the second
-OPACITY = 0.8  # of the hottest place; the picture must stay readable underneath
-GREY = 0.72  # of a picture, on average, under a scale
-GROUND = 0.3  # of a picture's saturation is kept: else its own colours read as heat
-SHOWN_FROM = 0.25  # the lowest part of `HEAT` is black and would read as shade, not as heat
+DIVERGING = "cirdemo difference"  # red: more under the first; blue: more under the second
+OPACITY = 0.92  # of the hottest place; the outlines of the picture stay readable underneath
+GROUND = 0.15  # of a picture's saturation is kept: else its own colours read as heat
+VEIL = (26, 28, 34)  # dark slate mixed into the picture: heat glows on dark and is pale on light
+VEILED = 0.45  # of the picture is slate; assets/css/look.css does the same in the browser
+GREY = 0.72 * (1 - VEILED) + VEILED * 0.11  # of a picture, on average, under its veil
+SHOWN_FROM = 0.35  # the lowest part of `HEAT` is black and would read as shade, not as heat
+
+# of one lightness at both ends, where the usual maps are nearly black, and without their white
+# middle: a small difference is a clear colour, not a pale one
+_REDS, _BLUES = ("#e8452c", "#ff9a70"), ("#7cc0ff", "#2b7be4")
+_COLOURS = {
+    HEAT: matplotlib.colormaps[HEAT],
+    DIVERGING: LinearSegmentedColormap.from_list(
+        DIVERGING,
+        [(0, _BLUES[0]), (0.499, _BLUES[1]), (0.501, _REDS[0]), (1, _REDS[1])],
+    ),
+}
 
 
 def overlay(
@@ -109,7 +123,7 @@ def _heat(heatmap: Heatmap, size: tuple[int, int], box: Box) -> tuple[np.ndarray
     """Colours (H, W, 3) and opacity (H, W), both in [0, 1], of a heatmap in a box."""
     heat = _spread(np.clip(heatmap.values, 0, 1), size, box)  # (H, W)
     heat = _tone(np.clip(heat, 0, 1))
-    colours = matplotlib.colormaps[HEAT](SHOWN_FROM + (1 - SHOWN_FROM) * heat)[..., :3]
+    colours = _COLOURS[HEAT](SHOWN_FROM + (1 - SHOWN_FROM) * heat)[..., :3]
     return colours, OPACITY * heat
 
 
@@ -123,7 +137,7 @@ def _delta(
     delta = raw_values(a) - raw_values(b)  # (Gh, Gw)
     heat = _spread(delta / span if span > 0 else delta, size, box)  # (H, W)
     heat = _tone(np.clip(heat, -1, 1))
-    return matplotlib.colormaps[DIVERGING]((heat + 1) / 2)[..., :3], OPACITY * np.abs(heat)
+    return _COLOURS[DIVERGING]((heat + 1) / 2)[..., :3], OPACITY * np.abs(heat)
 
 
 def _tone(values: np.ndarray) -> np.ndarray:
@@ -141,62 +155,19 @@ def raw_values(heatmap: Heatmap) -> np.ndarray:
     return low + np.asarray(heatmap.values, np.float64) * (high - low)
 
 
-def colour_bar(
-    value_range: tuple[float, float],
-    size: tuple[int, int] = (288, 44),
-    *,
-    diverging: bool = False,
-    label: str = "",
-) -> Image.Image:
-    """The scale of `overlay` or, with `diverging`, of `difference`, with its raw values.
-
-    Args:
-        value_range: Raw values at the two ends.
-        size: (width, height) in pixels.
-        diverging: Whether the scale runs from minus the span to plus the span.
-        label: Written in the middle, below the scale.
-
-    Returns:
-        An RGB picture on white.
-    """
-    width, height = size
-    low, high = value_range
-    bar = Image.new("RGB", size, "white")
-    strip = max(4, height // 2)
-    ramp = _tone(np.linspace(0, 1, width))  # (W,)
-    if diverging:
-        low, high = -(high - low), high - low
-        ramp = (_tone(np.linspace(-1, 1, width)) + 1) / 2
-        colours = matplotlib.colormaps[DIVERGING](ramp)[:, :3]
-        opacity = OPACITY * np.abs(2 * ramp - 1)
-    else:
-        colours = matplotlib.colormaps[HEAT](SHOWN_FROM + (1 - SHOWN_FROM) * ramp)[:, :3]
-        opacity = OPACITY * ramp
-    row = 255 * (1 - opacity[:, None] + opacity[:, None] * colours)  # (W, 3), over white
-    pixels = np.repeat(np.rint(row).astype(np.uint8)[None], strip, axis=0)
-    bar.paste(Image.fromarray(pixels), (0, 0))
-    draw = ImageDraw.Draw(bar)
-    font = ImageFont.load_default(max(8, (height - strip) * 2 // 3))
-    baseline = height - 2
-    draw.text((2, baseline), f"{low:.3g}", "black", font, anchor="lb")
-    draw.text((width - 2, baseline), f"{high:.3g}", "black", font, anchor="rb")
-    draw.text((width // 2, baseline), label or ("0" if diverging else ""), "black", font, "mb")
-    return bar
-
-
 def colour_stops(*, diverging: bool = False, count: int = 17) -> list[tuple[float, float, float]]:
-    """Colours (red, green, blue) in [0, 1] along the scale, as they look over mid-grey.
+    """Colours (red, green, blue) in [0, 1] along the scale, as they look over a picture.
 
-    Over white, as `colour_bar` draws them, cold places would be white; a page's theme and the
-    pictures are neither, so the scale is shown over what lies in between.
+    A colour bar beside a map must show the map's colours on either theme, so it is laid over what
+    a picture is on average under its veil, not over the page.
     """
     if diverging:
         toned = _tone(np.linspace(-1, 1, count))
-        colours = matplotlib.colormaps[DIVERGING]((toned + 1) / 2)[:, :3]
+        colours = _COLOURS[DIVERGING]((toned + 1) / 2)[:, :3]
         opacity = OPACITY * np.abs(toned)
     else:
         toned = _tone(np.linspace(0, 1, count))
-        colours = matplotlib.colormaps[HEAT](SHOWN_FROM + (1 - SHOWN_FROM) * toned)[:, :3]
+        colours = _COLOURS[HEAT](SHOWN_FROM + (1 - SHOWN_FROM) * toned)[:, :3]
         opacity = OPACITY * toned
     mixed = opacity[:, None] * colours + (1 - opacity[:, None]) * GREY  # (count, 3)
     return [(float(r), float(g), float(b)) for r, g, b in mixed]
@@ -204,6 +175,7 @@ def colour_stops(*, diverging: bool = False, count: int = 17) -> list[tuple[floa
 
 def _resized(image: Image.Image, size: tuple[int, int] | int | None) -> Image.Image:
     picture = ImageEnhance.Color(image.convert("RGB")).enhance(GROUND)
+    picture = Image.blend(picture, Image.new("RGB", picture.size, VEIL), VEILED)
     if isinstance(size, int):
         scale = size / max(picture.size)
         size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
