@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 
-from tests.conftest import opened
+from tests.conftest import opened, settled
 
 pytestmark = pytest.mark.browser
 WAIT = 120_000  # milliseconds; the models share two cores with everything else
@@ -75,6 +75,37 @@ def test_a_verdict_is_explained_and_a_picture_is_disliked(page):
     changed(page, page.locator("#picked button", has_text="Not like this").click)
     first = page.locator("#coarse .intersection .card").first
     assert first.get_attribute("data-id") != image_id
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+def test_a_picked_card_can_be_used_where_it_stands(page, width, height):
+    page.set_viewport_size({"width": width, "height": height})
+    ask(page, "let it sleep")
+    sheet = page.locator("#picked")
+    expect(sheet).to_be_hidden()
+    card = page.locator("#reason .card").nth(2)  # of the last chapter, far below its maps
+    image_id = card.get_attribute("data-id")
+    card.focus()
+    page.keyboard.press("Enter")
+    expect(sheet).to_be_focused()
+    expect(sheet.locator(".lookat")).to_have_attribute("data-shown", image_id)
+    settled(page)
+    expect(card).to_be_in_viewport()
+    expect(sheet.locator(".shut")).to_be_in_viewport(ratio=1)
+    box, over = card.bounding_box(), sheet.bounding_box()
+    assert box["y"] + box["height"] <= over["y"] + 1  # the sheet does not lie on the card
+    assert over["x"] >= 0 and over["x"] + over["width"] <= width
+    assert over["y"] + over["height"] <= height
+    page.keyboard.press("Tab")
+    expect(sheet.get_by_role("button", name="Use as reference")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(sheet).to_be_hidden()
+    expect(card).to_be_focused()
+    page.locator("#heatmaps .look-head").get_by_text("More about this picture").click()
+    expect(sheet).to_be_visible()
+    sheet.get_by_role("button", name="See its maps").click()
+    expect(sheet).to_be_hidden()
+    expect(page.locator("#heatmaps h2")).to_be_in_viewport()
 
 
 def test_the_threshold_dims_cards_at_once(page):

@@ -88,6 +88,7 @@ class LookHandlers:
         shelf = self.library.shelf(gallery)
         names = [result.descriptions[mode].text for mode in views.MODES]
         picked = draw.Picked(
+            image_id=looked.image_id,
             alt=shelf.alt(looked.image_id) if looked.image_id else "the uploaded reference image",
             is_reference=image_id == REFERENCE,
             reference=result.query.reference,

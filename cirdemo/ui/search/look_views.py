@@ -29,6 +29,7 @@ PLOT = (300, 170, 38, 12, 26)  # width, height, and the room left, above and bel
 class Picked:
     """Which picture is looked at."""
 
+    image_id: ImageId
     alt: str
     is_reference: bool
     reference: Image.Image
@@ -37,7 +38,7 @@ class Picked:
 
 def chapter(picked: Picked, maps: str, words: str, curve: str, seconds: float) -> str:
     """The chapter of one picture."""
-    other = "" if picked.is_reference else _reference_button(picked.reference)
+    other = "" if picked.is_reference else _buttons(picked)
     said = "the reference image itself" if picked.is_reference else ""  # its ranks stand above
     body = (
         f'<div class="look-head"><p class="picked">Picked: <b>{esc(picked.alt)}</b> '
@@ -46,10 +47,13 @@ def chapter(picked: Picked, maps: str, words: str, curve: str, seconds: float) -
     return cards.chapter(3, views.TITLES[3], views.LEADS[3], body, seconds=seconds)
 
 
-def _reference_button(reference: Image.Image) -> str:
-    small = reference.copy()
+def _buttons(picked: Picked) -> str:
+    """To what else can be done with the picture, and to the reference."""
+    small = picked.reference.copy()
     small.thumbnail((64, 64))
     return (
+        '<button type="button" class="toggle" data-event="select" data-action="pick" '
+        f'data-id="{esc(picked.image_id)}">More about this picture</button>'
         f'<button type="button" class="look-reference" data-event="select" data-id="reference">'
         f'<img src="{data_uri(small)}" alt="" width="28" height="28">Look at the reference</button>'
     )
@@ -282,8 +286,8 @@ def strip(
 ) -> str:
     """The first candidates under the intersection map, all on one scale."""
     items = "".join(
-        f'<button type="button" class="look-one" data-event="select" data-id="{esc(image_id)}" '
-        f'title="{esc(pictures.alt(image_id))}" '
+        f'<button type="button" class="look-one" data-event="select" data-action="pick" '
+        f'data-id="{esc(image_id)}" title="{esc(pictures.alt(image_id))}" '
         f'aria-label="Look at rank {rank}: {esc(pictures.alt(image_id))}">'
         f'<img class="heat" src="{layer_uri(overlay.layer(frame, heat, side=48, seen=seen))}" '
         f'style="{_under(pictures.src(image_id))}" alt="" width="{frame[0]}" height="{frame[1]}">'

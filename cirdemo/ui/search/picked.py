@@ -1,4 +1,8 @@
-"""The picture that is looked at: where it stands, and what can be done with it."""
+"""The picture that is looked at: where it stands, and what can be done with it.
+
+It is a sheet over the foot of the page: its card may stand in any chapter, and what can be done
+with it belongs where the reader is.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +34,10 @@ def panel(
     if result is None or not image_id or image_id == "reference":
         return ""
     verdict = result.judgements.get(image_id)
-    said = views.placed(result, image_id)
+    said = esc(views.placed(result, image_id))
     if verdict is not None:
-        said += f" · P(Yes) {verdict.yes_probability:.2f}, margin {verdict.margin:+.1f}"
+        likely = judge_views.chance(verdict.yes_probability)
+        said += f" · P(Yes) {likely}, margin {verdict.margin:+.1f}"
     value = f'data-value="{esc(image_id)}"'
 
     def button(event: str, action: str, text: str, pressed: bool | None = None) -> str:
@@ -48,30 +53,32 @@ def panel(
         + button("input", "more", "♥ More like this", image_id in view.more)
         + button("input", "less", "✕ Not like this", image_id in view.less)
         + (button("select", "why", ask) if result.descriptions.get("intersection") else "")
+        + '<button type="button" class="toggle" data-go="heatmaps">See its maps</button>'
     )
     alt = pictures.alt(image_id)
     return (
-        f'<section class="lookat" aria-label="Picked picture">'
+        f'<section class="lookat" aria-label="Picked picture" data-shown="{esc(image_id)}">'
         f'<img src="{esc(pictures.src(image_id))}" alt="{esc(alt)}" width="72" height="72">'
-        f"<div><p><b>{esc(alt)}</b></p><p class='what'>{esc(said)}</p>"
-        f'<div class="tools">{buttons}</div>{reasons(why) if why else ""}</div></section>'
+        f"<div><p><b>{esc(alt)}</b></p><p class='what'>{said}</p>"
+        f'<div class="tools">{buttons}</div>{reasons(why) if why else ""}</div>'
+        '<button type="button" class="quiet shut">Close</button></section>'
     )
 
 
 def reasons(why: Any) -> str:
     """The judge's verdict taken apart: what it wrote, and P(Yes) of each cue."""
     p = why.judgement.yes_probability
-    word = "Yes" if p >= 0.5 else "No"
+    word, likely = "Yes" if p >= 0.5 else "No", judge_views.chance(p)
     said = f" It wrote: <q>{esc(why.reason)}</q>." if why.reason else ""
     worst = min(why.cues, key=lambda c: c[1], default=("", 1.0))[0]
     rows = "".join(
         f'<li class="{"worst" if cue == worst and p < 0.5 else ""}"><span>{esc(cue)}</span>'
-        f"{judge_views.yes_bar(chance)}</li>"
-        for cue, chance in why.cues
+        f"{judge_views.yes_bar(one)}</li>"
+        for cue, one in why.cues
     )
     return (
-        f'<div class="why" role="status"><p>The judge says <b>{word}</b>, P(Yes) {p:.2f}.{said}</p>'
-        f"<p class='what'>P(Yes) when one cue alone is wanted:</p><ul>{rows}</ul></div>"
+        f'<div class="why" role="status"><p>The judge says <b>{word}</b>, P(Yes) {likely}.{said}'
+        f"</p><p class='what'>P(Yes) when one cue alone is wanted:</p><ul>{rows}</ul></div>"
     )
 
 

@@ -35,9 +35,8 @@ element.addEventListener('click', (event) => {
   if (told.action === 'pick') {
     document.querySelectorAll('.card[data-id]').forEach((card) =>
       card.setAttribute('aria-pressed', String(card.dataset.id === hit.dataset.id)));
-    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
-    document.getElementById('picked')?.scrollIntoView(
-      {block: 'nearest', behavior: calm ? 'auto' : 'smooth'});
+    document.getElementById('picked')?.dispatchEvent(
+      new CustomEvent('picked', {detail: {hit, keyed: event.detail === 0}}));
   }
   if (told.action === 'word' || told.action === 'trace')
     document.querySelector('#heatmaps .look-maps')?.scrollIntoView({block: 'nearest'});
@@ -72,6 +71,49 @@ element.addEventListener('keydown', (event) => {
   if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return;
   event.target.closest('[data-form]')?.querySelector('.run')?.click();
 });
+"""
+# What was picked lies over the foot of the page. A pick by key takes the focus there; Close and
+# Escape give it back to where it came from. A new question shuts it.
+SHEET = """
+const sheet = element.closest('#picked') ?? document.getElementById('picked');
+sheet.tabIndex = -1;
+let from = '';  // where the pick came from; the chapter may have been drawn anew since
+const shut = () => {
+  const back = sheet.contains(document.activeElement) || document.activeElement === document.body;
+  delete sheet.dataset.open;
+  if (back && from) document.querySelector(from)?.focus();
+};
+sheet.addEventListener('picked', (event) => {
+  const {hit, keyed} = event.detail;
+  const shown = element.querySelector('.lookat');
+  if (shown && shown.dataset.shown !== hit.dataset.id) shown.ariaBusy = 'true';  // until it comes
+  const slot = hit.closest('.slot')?.id;
+  from = slot ? `#${slot} [data-id="${CSS.escape(hit.dataset.id)}"]` : from;
+  sheet.dataset.open = '';
+  const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+  requestAnimationFrame(() => {
+    document.documentElement.style.setProperty('--foot', `${sheet.offsetHeight}px`);
+    hit.scrollIntoView({block: 'nearest', inline: 'nearest', behavior: calm ? 'auto' : 'smooth'});
+    if (keyed) sheet.focus({preventScroll: true});
+  });
+});
+element.addEventListener('click', (event) => {
+  const go = event.target.closest('[data-go]')?.dataset.go;
+  if (event.target.closest('.shut')) shut();
+  if (event.target.closest('[data-event="submit"]')) delete sheet.dataset.open;
+  if (!go) return;
+  delete sheet.dataset.open;
+  const title = document.querySelector(`#${go} h2`);
+  title.tabIndex = -1;
+  title.focus({preventScroll: true});
+  document.getElementById(go).scrollIntoView();
+});
+document.addEventListener('keydown', (event) => {
+  if (event.key === 'Escape' && 'open' in sheet.dataset) shut();
+});
+watch('value', () => requestAnimationFrame(() => {
+  if (!element.querySelector('.lookat')) delete sheet.dataset.open;
+}));
 """
 # The address follows the page, and the page follows the address.
 ADDRESS = """

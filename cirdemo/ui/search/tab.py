@@ -14,7 +14,7 @@ from cirdemo.ui.search import views
 from cirdemo.ui.search.ask import PAINT, AskHandlers
 from cirdemo.ui.search.events import SearchHandlers
 from cirdemo.ui.search.history import History
-from cirdemo.ui.search.scripts import ACTS, ADDRESS, SAVED, TAKE, TO_THE_STORY
+from cirdemo.ui.search.scripts import ACTS, ADDRESS, SAVED, SHEET, TAKE, TO_THE_STORY
 from cirdemo.ui.search.story import CHAPTERS, PAGE
 from cirdemo.ui.ticket import parts
 from cirdemo.ui.view import View
@@ -141,7 +141,7 @@ def render(ask: AskHandlers, gallery: str) -> SearchTab:
             chapters: dict[str, gr.HTML] = {}
             for name, number in CHAPTERS.items():
                 if name == "heatmaps":
-                    picked = _html("", "picked", ACTS)
+                    picked = _html("", "picked", ACTS + SHEET)
                 chapters[name] = _html(views.waiting(number), name, ACTS, "slot ours")
             share = _html("", "share", ACTS + TAKE)
             file = gr.DownloadButton("File", visible="hidden", elem_id="search-file")
