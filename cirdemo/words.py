@@ -59,10 +59,10 @@ def control_words(texts: Iterable[str], said: Sequence[str]) -> list[str]:
     taken = {word for text in said for word in re.findall(r"[\w'-]+", text.lower())}
     words = {word for text in texts for word in re.findall(r"[\w'-]+", text.lower())}
     words -= STARTS | MEANINGLESS | NUMBERS
-    return sorted(w for w in words if not any(_akin(w, other) for other in taken))
+    return sorted(w for w in words if not any(akin(w, other) for other in taken))
 
 
-def _akin(a: str, b: str) -> bool:
+def akin(a: str, b: str) -> bool:
     """Whether two words are forms of one ("fox" and "foxes"), or may be."""
     return a[:STEM] == b[:STEM] or (
         min(len(a), len(b)) >= 3 and (a.startswith(b) or b.startswith(a))

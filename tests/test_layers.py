@@ -23,6 +23,7 @@ LEVELS = (  # an import never points to a later line; a module not named here fa
         "lettering",
         "archives",
         "words",
+        "unheard",
         "cache",
         "region",
     },

@@ -154,6 +154,16 @@ def test_unknown_words_are_told_above_the_chapters(handlers):
     assert "“zeppelin”" in told(run(handlers, text="with a zeppelin"), "notice")
 
 
+def test_a_word_that_no_description_took_up_is_told_until_one_is_written(handlers, engine):
+    there = " ".join(engine.shelf.captions.values())
+    animal = next(a for a in ("fox", "cat", "lion", "owl", "frog") if a in there)
+    view = asked(handlers, text=f"let them hug and add a {animal}")
+    assert f"no description speaks of “{animal}”" in told(run(handlers, view), "notice")
+    assert "speaks of" not in told(run(handlers, text="let them hug please"), "notice")
+    view = replace(view, intersection=f"two brown dogs and a {animal} hugging")
+    assert "speaks of" not in told(run(handlers, view), "notice")
+
+
 def test_dropping_and_restoring_a_cue_rewrites_the_description(handlers, engine):
     view = asked(handlers)
     result = last(run(handlers, view), "result")

@@ -18,6 +18,7 @@ from PIL import Image
 from cirdemo.gallery.own import VISITOR
 from cirdemo.intake import load_image
 from cirdemo.types import BadInput, CirError, ImageId, Triplet
+from cirdemo.unheard import vocabulary
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "assets" / "examples.json"
 
@@ -62,11 +63,15 @@ class Shelf:
 
     def alt(self, image_id: ImageId) -> str:
         """The caption of the picture's record, or its id."""
+        return self.caption(image_id) or image_id
+
+    def caption(self, image_id: ImageId) -> str:
+        """The caption of the picture's record, "" where it has none."""
         try:
             record = self.gallery.record(image_id) or {}
         except (CirError, KeyError):
             record = {}
-        return str(record.get("caption") or image_id)
+        return str(record.get("caption") or "")
 
     def some(self, count: int, rng: random.Random) -> list[ImageId]:
         """A few pictures at random."""
@@ -104,6 +109,7 @@ class Library:
     engine: Any
     _shelves: dict[str, Shelf] = field(default_factory=dict)
     _queries: dict[str, list[Triplet]] = field(default_factory=dict)
+    _words: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def shelf(self, name: str) -> Shelf:
         """A gallery; its thumbnails, and nothing else, are served from then on."""
@@ -139,6 +145,19 @@ class Library:
             ids = set(self.shelf(name).gallery.ids)
             self._queries[name] = [t for t in found if t.reference_id in ids]
         return self._queries[name]
+
+    def words(self, name: str) -> frozenset[str]:
+        """What the captions of a shipped gallery speak of; nothing for a gallery of one's own.
+
+        Only the drawn worlds have one word for one thing; elsewhere a "couch" may be a "sofa".
+        """
+        gallery = self.shelf(name).gallery
+        if getattr(gallery, "about", {}).get("source"):
+            return frozenset()
+        if name not in self._words:
+            shelf = self.shelf(name)
+            self._words[name] = vocabulary(shelf.caption(i) for i in gallery.ids)
+        return self._words[name]
 
     def triplet(self, name: str, reference_id: str | None, text: str) -> Triplet | None:
         """The dataset's query of this reference and text, when it is one of them."""

@@ -18,6 +18,7 @@ from cirdemo.ui.search.history import History
 from cirdemo.ui.search.look import LookHandlers
 from cirdemo.ui.shelf import Library, data_uri, opened
 from cirdemo.ui.view import View
+from cirdemo.unheard import half_understood, unheard
 
 TOP = 50  # length of the coarse lists
 REPORTED = 3  # pictures whose maps go into a report
@@ -74,7 +75,11 @@ class Story:
             out: dict[str, Any] = {
                 "result": result,
                 "notice": views.notice(
-                    result, targets, told=_told(result, targets, shelf.alt), pictures=shelf
+                    result,
+                    targets,
+                    extra=half_understood(self.unheard(result, view)),
+                    told=_told(result, targets, shelf.alt),
+                    pictures=shelf,
                 ),
                 "view": view,
             }
@@ -144,6 +149,18 @@ class Story:
     def told(self, result: SearchResult, targets: Sequence[ImageId], view: View) -> tuple[str, ...]:
         """What happened, in sentences, for a report."""
         return _told(result, targets, self.library.shelf(view.gallery).alt)
+
+    def unheard(self, result: SearchResult, view: View) -> tuple[str, ...]:
+        """Words of the text that no description took up; none where the visitor changed one."""
+        made = result.descriptions.values()
+        if not made or view.descriptions or view.without:
+            return ()
+        captions = {found.caption for found in made}
+        if view.reference_id:  # what it shows is known, whatever the model makes of it
+            captions.add(self.library.shelf(view.gallery).caption(view.reference_id))
+        texts = [found.text for found in made]
+        known = self.library.words(view.gallery)
+        return unheard(result.query.modification, texts, " ".join(captions), known)
 
     def query(self, reference: Image.Image | None, view: View) -> Query:
         """The engine's query of a view."""
