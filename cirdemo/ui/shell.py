@@ -29,6 +29,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from cirdemo import incident
 from cirdemo.intake import check_picture
 from cirdemo.types import BadInput, CirError
+from cirdemo.ui.front import FrontPage
 from cirdemo.ui.janitor import Janitor, uploads
 from cirdemo.ui.wiring import LEFT, OTHER_KIND
 
@@ -266,7 +267,10 @@ class Page(gr.Blocks):
         @contextlib.asynccontextmanager
         async def lifespan(app: Any) -> AsyncIterator[None]:
             # the first of all: Gradio's own would answer before it and let other pages read
-            app.user_middleware.insert(0, Middleware(Guard, **names))
+            own = [Middleware(Guard, **names)]
+            if app.auth is None and app.auth_dependency is None:
+                own.append(Middleware(FrontPage))  # else every visitor has a page of their own
+            app.user_middleware[:0] = own
             app.middleware_stack = app.build_middleware_stack()
             with self.janitor or contextlib.nullcontext():
                 yield
