@@ -1,10 +1,12 @@
-"""The page is made once, and sent to everybody."""
+"""The page is made once, and what sessions begin with is worked out once."""
 
 import asyncio
+from copy import copy
 
 import gradio as gr
 import httpx
 import pytest
+from gradio.state_holder import SessionState
 
 from cirdemo.ui.front import KEPT, FrontPage
 from cirdemo.ui.shell import Page
@@ -106,3 +108,22 @@ def test_the_page_is_gradios_own_and_not_kept_where_visitors_log_in(page):
     page.close()
     launched(page, auth=("a", "b"))
     assert all(one.cls is not FrontPage for one in page.app.user_middleware)
+
+
+def test_sessions_begin_with_what_was_worked_out_once(page, monkeypatch):
+    fresh = SessionState(page).config_values  # by Gradio alone
+    launched(page)
+    first = SessionState(page)
+    assert first.config_values == fresh
+    asked = []
+    told = gr.Textbox.get_config
+    monkeypatch.setattr(gr.Textbox, "get_config", lambda *a: (asked.append(1), told(*a))[1])
+    second = SessionState(page)
+    assert second.config_values == fresh and not asked
+    number = next(n for n, block in page.blocks.items() if isinstance(block, gr.Textbox))
+    second._update_value_in_config(number, "mine")
+    second[number] = gr.Textbox(label="changed", render=False)
+    second._update_config(number)
+    assert second.config_values[number]["props"]["label"] == "changed" and asked
+    assert first.config_values == fresh == SessionState(page).config_values
+    assert copy(page.default_config).blocks == page.blocks

@@ -31,6 +31,7 @@ from cirdemo.intake import check_picture
 from cirdemo.types import BadInput, CirError
 from cirdemo.ui.front import FrontPage
 from cirdemo.ui.janitor import Janitor, uploads
+from cirdemo.ui.sessions import Shared
 from cirdemo.ui.wiring import LEFT, OTHER_KIND
 
 log = logging.getLogger(__name__)
@@ -275,6 +276,7 @@ class Page(gr.Blocks):
             with self.janitor or contextlib.nullcontext():
                 yield
 
+        self.default_config = Shared(self.default_config)
         route = Route("/thumbnails/{gallery}/{name}", self._send_thumbnail)
         fixed = {
             "app_kwargs": {"lifespan": lifespan, "routes": [route]},
