@@ -199,6 +199,15 @@ def test_thumbnails_lie_alone_in_one_folder(world, tmp_path):
     assert gallery.thumbnail("a").stat().st_mtime_ns == written
 
 
+def test_a_small_copy_of_an_earlier_version_is_shown_as_it_is(world, tmp_path):
+    build(world, ColourEncoder(), tmp_path / "out")
+    gallery = Gallery.open(tmp_path / "out", world, thumbnails=tmp_path / "small")
+    made = gallery.thumbnail("a")
+    before = made.with_suffix(".webp")
+    made.rename(before)
+    assert gallery.thumbnail("a") == before and not made.exists()
+
+
 @pytest.mark.parametrize("name", ["vectors.npy", "ids.json", "manifest.json"])
 def test_one_changed_byte_is_found(world, tmp_path, name):
     build(world, ColourEncoder(), tmp_path / "out")

@@ -17,6 +17,7 @@ from PIL import Image
 
 from cirdemo.data import folder
 from cirdemo.gallery import captions, groups, indexing
+from cirdemo.gallery.copies import reduced
 from cirdemo.gallery.journal import Journal
 from cirdemo.gallery.near import NEAR, near_pairs, signature
 from cirdemo.gallery.opened import open_own
@@ -600,7 +601,8 @@ def test_real_photographs(own, tmp_path):
     smalls = []
     for path in wanted[::9]:
         image = load_image(path)
-        smalls += [signature(image), signature(image.resize((image.width // 2, image.height // 2)))]
+        half = image.resize((image.width // 2, image.height // 2))
+        smalls += [signature(reduced(image)), signature(reduced(half))]
     pairs = {(i, j) for i, j, _ in near_pairs(np.stack(smalls), NEAR)}
     assert pairs == {(n, n + 1) for n in range(0, len(smalls), 2)}
 

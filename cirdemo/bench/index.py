@@ -23,9 +23,8 @@ from PIL import Image
 from cirdemo.bench.clock import Ratio, Target, Times, interleaved, machine, of_children
 from cirdemo.bench.tables import number, spread
 from cirdemo.data.folder import pictures_at
-from cirdemo.gallery import indexing
+from cirdemo.gallery import copies, indexing
 from cirdemo.gallery.own import Own
-from cirdemo.gallery.store import write_thumbnail
 from cirdemo.intake import load_image
 from cirdemo.types import Encoder
 
@@ -133,7 +132,7 @@ def _parts(
     """Seconds of each part over all files, on one thread; and what bf16 weights would do."""
     pictures = [load_image(path) for path in files]
     with tempfile.TemporaryDirectory() as folder:
-        small = Path(folder) / "small.webp"
+        small = copies.place(Path(folder), "small")
         runs: dict[str, Callable[[], object]] = {
             "decode": lambda: [load_image(path.read_bytes()) for path in files],
             "encode": lambda: encoder.encode_images(pictures),
@@ -172,7 +171,7 @@ def _processor() -> tuple[float, float]:
 
 def _copies(pictures: Sequence[Image.Image], path: Path) -> None:
     for picture in pictures:
-        write_thumbnail(picture, path)
+        copies.keep(copies.coded(copies.reduced(picture)), path)
 
 
 def _link(files: Sequence[Path], folder: Path) -> None:

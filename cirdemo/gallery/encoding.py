@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from cirdemo.archives import Found, LeftOut
-from cirdemo.gallery import groups, near
+from cirdemo.gallery import copies, groups, near
 from cirdemo.gallery.decoding import decode
 from cirdemo.gallery.files import write_file
 from cirdemo.gallery.groups import Group
@@ -29,7 +29,6 @@ from cirdemo.gallery.items import Item
 from cirdemo.gallery.journal import Journal, Row
 from cirdemo.gallery.own import Home
 from cirdemo.gallery.progress import Progress
-from cirdemo.gallery.store import keep_thumbnail, write_thumbnail
 from cirdemo.gallery.work import Work, unreadable
 from cirdemo.intake import NO_PICTURE, may_be_picture
 from cirdemo.types import BadInput
@@ -92,9 +91,9 @@ def encode(
                 future.cancel()
             passes.cancel()
     if elsewhere and work.helper is not None:
-        for rows, copies in work.helper.encoded(elsewhere):
-            for digest, data in copies.items():
-                keep_thumbnail(data, work.home.thumbnails / f"{digest}.webp")
+        for rows, made in work.helper.encoded(elsewhere):
+            for digest, data in made.items():
+                copies.keep(data, copies.place(work.home.thumbnails, digest))
             work.note(journal, rows)
             work.done += len(rows)
             yield work.progress("encoding")
@@ -235,10 +234,11 @@ def _look(home: Home, data: bytes, digest: str, at: str | None) -> Look:
     A copy that is there and was never noted, because of a kill, is written again or tidied away.
     """
     picture = decode(data)
-    write_thumbnail(picture, home.thumbnails / f"{digest}.webp")
+    small = copies.reduced(picture)
+    copies.keep(copies.coded(small), copies.place(home.thumbnails, digest))
     if at is None:  # the file does not stay: the gallery keeps a copy
         write_file(home.picture(digest), _copy(picture))
-    return picture, near.signature(picture)
+    return picture, near.signature(small)
 
 
 def _copy(picture: Image.Image) -> bytes:

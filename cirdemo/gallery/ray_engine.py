@@ -21,11 +21,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from cirdemo.gallery import near
+from cirdemo.gallery import copies, near
 from cirdemo.gallery.decoding import decode
 from cirdemo.gallery.groups import SIZE, Group, encoded
 from cirdemo.gallery.journal import Row
-from cirdemo.gallery.store import thumbnail
 from cirdemo.types import BadInput, CirError, Encoder
 
 NO_PACKAGE = 'Ray is a package more: pip install "ray[data]"'
@@ -90,7 +89,7 @@ class Worker:
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """One group; files that are not seen stop it."""
-        group, copies = Group(), {}
+        group, made = Group(), {}
         for path, digest in json.loads(row["files"]):
             try:
                 data = Path(path).read_bytes()
@@ -103,16 +102,17 @@ class Worker:
             except BadInput as fault:
                 group.fail(digest, str(fault))
                 continue
-            copies[digest] = thumbnail(picture)
-            group.add(digest, picture, near.signature(picture))
+            small = copies.reduced(picture)
+            made[digest] = copies.coded(small)
+            group.add(digest, picture, near.signature(small))
             if group.ripe:
                 group.rows += encoded(self.encoder, group.take())
         group.rows += encoded(self.encoder, group.take())
         return {
             "missing": "",
             "rows": json.dumps(group.rows),
-            "digests": list(copies),
-            "copies": list(copies.values()),
+            "digests": list(made),
+            "copies": list(made.values()),
         }
 
 

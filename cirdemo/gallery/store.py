@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import os
 import tempfile
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from cirdemo.gallery import fast_index
+from cirdemo.gallery import copies, fast_index
 from cirdemo.gallery.faiss_index import FlatIndex
 from cirdemo.gallery.files import read_build, rebuild_hint
 from cirdemo.intake import load_image
@@ -30,7 +27,6 @@ from cirdemo.types import (
     VectorIndex,
 )
 
-THUMBNAIL_SIDE = 256  # pixels of the longer side
 EXTRA = 16  # rows beyond k, so that most ties at the cut are seen in one pass
 
 
@@ -259,9 +255,11 @@ class Gallery:
             self._thumbnails = Path(tempfile.mkdtemp(prefix="cirdemo-thumbnails-"))
         # a digest, because an id may hold characters that no file name may; of the picture where
         # it is known, so that a changed one is never shown by its old copy
-        path = self._thumbnails / f"{self.digest(image_id)}.webp"
-        if not path.is_file():
-            write_thumbnail(self.image(image_id), path)
+        digest = self.digest(image_id)
+        path = copies.found(self._thumbnails, digest)
+        if path is None:
+            path = copies.place(self._thumbnails, digest)
+            copies.keep(copies.coded(copies.reduced(self.image(image_id))), path)
         return path
 
     def digest(self, image_id: ImageId) -> str:
@@ -298,32 +296,6 @@ class Gallery:
                 f"'{self.name}' of space '{self.space}' ({width},). Build the gallery again with "
                 "the query's encoder, or pick a method of the gallery's space."
             )
-
-
-def thumbnail(picture: Image.Image) -> bytes:
-    """The file of a picture's small copy, without metadata."""
-    small, buffer = picture.copy(), io.BytesIO()
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
-    # method 2: half the time of Pillow's 4, for 2 to 5 % more bytes and the same error
-    small.save(buffer, "WEBP", quality=85, method=2)
-    return buffer.getvalue()
-
-
-def write_thumbnail(picture: Image.Image, path: Path) -> None:
-    """Write a small copy, whole or not at all; a lost one is made again."""
-    keep_thumbnail(thumbnail(picture), path)
-
-
-def keep_thumbnail(data: bytes, path: Path) -> None:
-    """Write a small copy that is made already."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}-{threading.get_ident()}.part")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _digest(image_id: ImageId) -> str:

@@ -55,7 +55,8 @@ OPEN_BELOW = (
     *(f"{API}/{name}" for name in _BELOW.split()),
 )
 ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:|/", re.IGNORECASE)  # after `file=/`: a link, no path
-THUMBNAIL = re.compile(r"[a-zA-Z0-9][\w-]*\.webp")
+THUMBNAIL = re.compile(r"[a-zA-Z0-9][\w-]*\.(jpg|webp)")
+KINDS = {".jpg": "image/jpeg", ".webp": "image/webp"}
 
 FOLDERS = re.compile(r"(?<![\w.:/])(?:/[^\s/'\",;]+)+/(?=[^\s/'\"])")  # before a file's own name
 
@@ -339,4 +340,4 @@ class Page(gr.Blocks):
         if file is None:
             return PlainTextResponse("There is no such picture.", 404)
         cached = {"Cache-Control": "private, max-age=3600"}
-        return FileResponse(file, media_type="image/webp", headers=cached)
+        return FileResponse(file, media_type=KINDS[file.suffix], headers=cached)
