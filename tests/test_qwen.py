@@ -46,6 +46,28 @@ def test_patches_are_laid_out_as_the_processor_does(pixels):
     torch.testing.assert_close(ours, given["pixel_values"], atol=1e-5, rtol=0)
 
 
+def test_pictures_are_taken_out_of_patches_and_moved_by_pixels(pixels):
+    grid = (qwen.GRID, qwen.GRID)
+    torch.testing.assert_close(qwen.from_patches(qwen.to_patches(pixels), grid), pixels)
+    still, moved = qwen.shifted(pixels, ((0, 0), (3, -2)))
+    torch.testing.assert_close(still, pixels)
+    torch.testing.assert_close(moved[:, :, :-2, 3:], pixels[:, :, 2:, :-3])
+    assert (moved[:, :, :-2, 0] == pixels[:, :, 2:, 0]).all()  # edges are drawn out
+
+
+def test_a_picture_is_read_as_the_mean_of_its_shifted_copies(model, pixels):
+    grid, visual = (qwen.GRID, qwen.GRID), model.model.visual
+    patches = qwen.to_patches(pixels / 127.5 - 1)
+    with torch.inference_mode():
+        copies = qwen.shifted(pixels / 127.5 - 1, qwen.SHIFTS)
+        each = [qwen.batched_vision(visual, qwen.to_patches(c), grid)[1] for c in copies]
+        found = qwen.merged_tokens(
+            visual, patches.flatten(0, 1), torch.tensor([[1, *grid]] * len(pixels))
+        )
+    assert (each[0] - each[1]).abs().max() > 1e-4
+    torch.testing.assert_close(torch.stack(found), torch.stack(each).mean(0), atol=1e-5, rtol=1e-5)
+
+
 def test_grid_positions_follow_the_merged_tokens():
     assert qwen.grid_positions(2, 4).tolist() == [
         [0, 0], [0, 1], [1, 0], [1, 1], [0, 2], [0, 3], [1, 2], [1, 3],
