@@ -68,9 +68,14 @@ def in_words(modification: str, caption: str) -> str:
     return f"{REFERENCE.format(caption=caption)} {MODIFICATION.format(text=modification)}"
 
 
-def judge_prompt(modification: str, wanted: str) -> str:
-    """What the judge is asked between the reference picture and the candidate picture."""
-    return f"{MODIFICATION.format(text=modification)} {JUDGE.format(wanted=wanted)}"
+def judge_prompt(modification: str, wanted: str, caption: str = "") -> str:
+    """What the judge is asked between the reference picture and the candidate picture.
+
+    With the writer's caption of the reference, where there is one: that a text speaks of an animal
+    that the reference does not show is then read off two sentences.
+    """
+    told = in_words(modification, caption) if caption else MODIFICATION.format(text=modification)
+    return f"{told} {JUDGE.format(wanted=wanted)}"
 
 
 def reason_prompt(modification: str) -> str:
@@ -81,6 +86,14 @@ def reason_prompt(modification: str) -> str:
 def direct_prompt(modification: str) -> str:
     """What the reasoner is asked when it is to leave the rationale out."""
     return f"{MODIFICATION.format(text=modification)} {DIRECT}"
+
+
+def rationale_text(told: Rationale) -> tuple[str, str]:
+    """A whole rationale as it is written: its caption, and the rest."""
+    steps = {step: getattr(told, step) for step in STEPS}
+    text = RATIONALE.format(**steps)
+    caption = text[: text.index(" reasoning:")]
+    return caption, text[len(caption) + 1 :]
 
 
 def parse_rationale(text: str) -> Rationale:

@@ -31,6 +31,18 @@ def test_absent_names_an_animal_that_is_not_there(pools):
         assert odd.text != odd.like.text
 
 
+def test_a_literal_reader_shows_the_absent_animal(pools):
+    shown = 0
+    for scene, odd in _made(pools["fables"], "absent"):
+        gone, stranger = odd.swap
+        description = odd.literally(odd.like.intersection(scene))
+        assert not {gone, fables.plural(gone)} & set(description.split()) or gone in odd.like.text
+        shown += bool({stranger, fables.plural(stranger)} & set(description.split()))
+    assert shown > 20
+    (_, other), *_ = _made(pools["fables"], "contradiction")
+    assert other.literally("a grey dog") == "a grey dog"
+
+
 def test_a_contradiction_asks_for_two_different_targets(pools):
     for world, pool in pools.items():
         made = _made(pool, "contradiction")

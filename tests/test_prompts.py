@@ -19,7 +19,20 @@ def test_prompts_hold_the_modification_and_the_wanted_description():
         "Modification: make it red. Wanted: a red dog. "
         "Does the next picture show the target? Answer Yes or No."
     )
+    assert prompts.judge_prompt("make it red", "a red dog", "a dog") == (
+        "Reference: a dog. Modification: make it red. Wanted: a red dog. "
+        "Does the next picture show the target? Answer Yes or No."
+    )
     assert prompts.reason_prompt("make it red").startswith("Modification: make it red. Think")
+
+
+def test_a_rationale_is_its_caption_and_the_rest():
+    told = Rationale(caption="a dog", reasoning="make it red .", conclusion="a red dog")
+    caption, rest = prompts.rationale_text(told)
+    assert caption == prompts.begin_rationale(
+        Rationale(caption="a dog", reasoning="", conclusion="")
+    )[0].removesuffix(" reasoning:")
+    assert prompts.parse_rationale(f"{caption} {rest}") == told
 
 
 def test_braces_of_a_user_are_only_text():

@@ -48,7 +48,10 @@ class JudgeRecipe:
     near: int = 2  # near misses of its family among them, where there are any
     told: float = 0.9  # share of queries with the stage-1 description in the prompt
     misled: float = 0.05  # share whose description is another query's
+    misread: float = 0.05  # share whose caption is not quite the reference's
     impossible: float = 0.25  # share of queries that nothing satisfies
+    absent: float = 0.6  # of them in fables, share that speak of an animal that is not there
+    literal: float = 0.4  # of those, share whose description shows the animal all the same
     surroundings: float = 0.45  # share of fables queries that are about them on purpose ...
     alike: int = 2  # ... with pictures of the wanted animals elsewhere: they are misjudged most
     list_weight: float = 0.5  # softmax over a query's candidates beside the Yes/No loss
@@ -69,6 +72,7 @@ class CotRecipe:
     wardrobe: float = 0.25
     fresh: float = 0.6  # share of queries made up on the spot; they have no targets to retrieve
     mixed: float = 0.7  # of those over fables, share about two different animals
+    retold: float = 0.6  # of those, share of a caption that is not the picture's: it is followed
     text_weight: float = 1.0  # lambda_txt
     info_weight: float = 0.5  # lambda_Info
     temperature: float = 0.05
@@ -160,9 +164,15 @@ class JudgeTrainer(Checked):
         if odd is not None:  # what a careless reader makes of it
             about = queries.Asked(asked.reference, odd.like, ())
         wanted = queries.describe(pool, about)["intersection"] if draw < r.told else ""
+        if odd is not None and rng.random() < r.literal:
+            wanted = odd.literally(wanted)
         shown = self._shown(world, number, hits)
         t = self.turns
-        prompt = prompts.judge_prompt(odd.text if odd else asked.edit.text, wanted)
+        content = pool.contents[asked.reference]
+        if rng.random() < r.misread:
+            content = self.stream.retold(world, asked.reference)[0]
+        caption = queries.CAPTION[world](content)
+        prompt = prompts.judge_prompt(odd.text if odd else asked.edit.text, wanted, caption)
         tree = [t.reference(base + asked.reference), t.text(prompt, 0)]
         tails = []
         for i in shown:
@@ -194,7 +204,8 @@ class JudgeTrainer(Checked):
     def _impossible(self, pool: queries.Pool, asked: queries.Asked) -> impossible.Impossible | None:
         rng = self.stream.rng
         content = pool.contents[asked.reference]
-        return impossible.sample(content, rng.choice(impossible.KINDS), rng, test=False)
+        kind: impossible.Kind = "absent" if rng.random() < self.recipe.absent else "contradiction"
+        return impossible.sample(content, kind, rng, test=False)
 
     def _shown(self, world: str, number: int, hits: set[int]) -> list[int]:
         """Targets, near misses, mined negatives and random pictures, shuffled.
@@ -289,20 +300,7 @@ class CotTrainer(Checked):
         numbers = [self.stream.number(world) for _ in range(r.batch - made_up)]
         asks = [drawn.pool.asked[number] for number in numbers]
         asks += [self.stream.fresh(world, r.mixed) for _ in range(made_up)]
-        trees = []
-        for asked in asks:
-            true = reasoning.rationale(drawn.pool, asked)
-            text = prompts.RATIONALE.format(
-                caption=true.caption, reasoning=true.reasoning, conclusion=true.conclusion
-            )
-            t, said = self.turns, asked.edit.text
-            trees.append(
-                [
-                    t.reference(self.stream.base[world] + asked.reference),
-                    t.say(prompts.reason_prompt(said), f"{text} {prompts.EMBED}", 0),
-                    t.say(prompts.direct_prompt(said), prompts.EMBED, 0),
-                ]
-            )
+        trees = [self._tree(world, asked, own=i < len(numbers)) for i, asked in enumerate(asks)]
         packed = self.turns.pack(trees)
         hidden = states(
             self.core.model.language_model, packed, self.features[packed.pictures], self.forward
@@ -328,3 +326,28 @@ class CotTrainer(Checked):
         info = (thought + direct) / 2
         loss = r.text_weight * text_loss + r.info_weight * info
         return {"loss": loss, "text": text_loss, "right": right, "info": thought, "direct": direct}
+
+    def _tree(self, world: str, asked: queries.Asked, *, own: bool) -> list[Segment]:
+        """One query, answered with and without a rationale.
+
+        Args:
+            world: Where it is from.
+            asked: The query.
+            own: Whether its caption has to be the picture's; else it may tell of another, and
+                reasoning and conclusion follow it: a person may write the caption, and a
+                reasoner that looks again has its two readings contradict each other.
+        """
+        t, picture = self.turns, self.stream.base[world] + asked.reference
+        content, edit = self.stream.pools[world].pool.contents[asked.reference], asked.edit
+        given = not own and self.stream.rng.random() < self.recipe.retold
+        if given:
+            content, edit = self.stream.retold(world, asked.reference)
+        true = reasoning.of_edit(world, content, edit)
+        begin, rest = prompts.rationale_text(true)
+        asks = prompts.reason_prompt(edit.text)
+        answer = f"{rest} {prompts.EMBED}"
+        return [
+            t.reference(picture),
+            t.say(asks, answer, 0, begin) if given else t.say(asks, f"{begin} {answer}", 0),
+            t.say(prompts.direct_prompt(edit.text), prompts.EMBED, 0),
+        ]

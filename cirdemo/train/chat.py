@@ -42,9 +42,9 @@ class Turns:
         """The reference picture: the root of every tree."""
         return Segment([*self.head, *self.picture], None, [picture])
 
-    def say(self, prompt: str, answer: str, parent: int) -> Segment:
-        """A prompt with the answer to be predicted."""
-        asked = [*self.words(prompt), *self.answer]
+    def say(self, prompt: str, answer: str, parent: int, begun: str = "") -> Segment:
+        """A prompt with the answer to be predicted, behind a beginning that is only read."""
+        asked = [*self.words(prompt), *self.answer, *self.words(begun)]
         return Segment([*asked, *self.words(answer), self.end], parent, [], len(asked))
 
     def text(self, text: str, parent: int) -> Segment:

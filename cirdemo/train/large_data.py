@@ -42,6 +42,7 @@ class Ask:
     gallery: Benchmark
     right: frozenset[ImageId]  # never shown as wrong
     wanted: str = ""  # the stage-1 description, where there is one
+    caption: str = ""  # of the reference, from which it was written
     wrong: tuple[ImageId, ...] = ()  # the coarse retriever's; empty: any other picture
     rationale: Rationale | None = None
 
@@ -223,7 +224,8 @@ def describe(
                 "intersection",
             )
             for ask, description in zip(some, written, strict=True):
-                file.write(json.dumps([ask.key, description.text]) + "\n")
+                line = [ask.key, description.text, description.caption]
+                file.write(json.dumps(line) + "\n")
             file.flush()
             tell("describing queries", start + len(some), len(todo))
 
@@ -232,18 +234,19 @@ def described(asks: Sequence[Ask], folder: Path) -> None:
     """Give queries the descriptions that were written."""
     known = _lines(folder)
     for ask in asks:
-        ask.wanted = known.get(ask.key, "")
+        ask.wanted, ask.caption = known.get(ask.key, ("", ""))
 
 
-def _lines(folder: Path) -> dict[str, str]:
+def _lines(folder: Path) -> dict[str, tuple[str, str]]:
+    """Descriptions and captions by query."""
     found = {}
     for path in sorted(folder.glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines():
             try:
-                key, text = json.loads(line)
+                key, text, caption = json.loads(line)
             except ValueError:  # cut short while it was written
                 continue
-            found[key] = text
+            found[key] = text, caption
     return found
 
 

@@ -162,7 +162,7 @@ class LargeJudge(LargeAdapter):
         turns: list[list[Part]] = []
         for ask in asks:
             reference = self.see(ask, ask.triplet.reference_id)
-            said = prompts.judge_prompt(wording(ask, rng), ask.wanted)
+            said = prompts.judge_prompt(wording(ask, rng), ask.wanted, ask.caption)
             shown = [rng.choice(ask.triplet.target_ids)]
             shown += ask.draw_wrong(rng, self.recipe.candidates - 1)
             turns += [[reference, said, self.see(ask, image_id)] for image_id in shown]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from cirdemo.train.pools import DrawnPool
 SPECIAL = ("pad", "im_start", "im_end", "image_pad", "video_pad", "vision_start", "vision_end")
 KINDS = sorted(edits.KINDS)
 NAMED = ("species", "colour", "accessory", "comparison")  # edits of one of two animals, by name
+MISREAD = 0.7  # share of false captions that differ in one edit; others are of the same family
 NAMING = 0.5  # share of them among the edits of two unlike animals: they are learnt last
 TRIES = 100  # pictures drawn to find one of two unlike animals; about one in two is
 CHECKS = 4  # batches of held-out queries
@@ -50,6 +51,7 @@ class MllmRecipe:
     wardrobe: float = 0.25  # share of wardrobe queries
     fresh: float = 0.9  # share of queries made up on the spot: a fixed set is learnt by heart
     mixed: float = 0.8  # of those over fables, share about two different animals
+    retold: float = 0.3  # share of edits of a caption that is not the picture's: words are followed
     lr: float = 1.5e-3
 
 
@@ -153,23 +155,43 @@ class QueryStream:
             reference = first + self.rng.randrange(queries.FAMILY_PICTURES)
             if unlike and tries < TRIES and not edits.is_mixed(contents[reference].animals):
                 continue
-            edit = self.edit(world, reference)
+            edit = self.edit(world, contents[reference])
             if edit is not None:
                 return queries.Asked(reference, edit, ())
 
-    def edit(self, world: str, reference: int) -> Any:
-        """A new edit of a picture whose target may be trained on, or None."""
-        content = self.pools[world].pool.contents[reference]
+    def edit(self, world: str, content: Any) -> Any:
+        """A new edit of a scene or a garment whose target may be trained on, or None."""
         if world == "wardrobe":
             return edits_wardrobe.sample_edit(content, self.rng, "train")
         unlike = edits.is_mixed(content.animals) and self.rng.random() < NAMING
         kind = self.rng.choice(NAMED if unlike else KINDS)
         return edits.sample_edit(content, self.rng, "train", {kind})
 
+    def retold(self, world: str, reference: int) -> tuple[Any, Any]:
+        """What a caption might say that is not the picture's, and a new edit of what it says.
+
+        One thing is misread or written otherwise by hand, or it is another picture's caption.
+        """
+        contents = self.pools[world].pool.contents
+        while True:
+            if self.rng.random() < MISREAD:
+                slip = self.edit(world, contents[reference])
+                content = slip and altered(contents[reference], slip)
+            else:
+                content = contents[self.family(world, reference)]
+            edit = content and content != contents[reference] and self.edit(world, content)
+            if edit:
+                return content, edit
+
     def family(self, world: str, reference: int) -> int:
         """Row of a random picture of the reference's family."""
         first = reference // queries.FAMILY_PICTURES * queries.FAMILY_PICTURES
         return first + self.rng.randrange(queries.FAMILY_PICTURES)
+
+
+def altered(content: Any, edit: Any) -> Any:
+    """A scene or a garment with an edit done."""
+    return edit.target(content) if isinstance(edit, edits.Edit) else edit.wanted
 
 
 class Checked:
@@ -206,25 +228,34 @@ class MllmTrainer(Checked):
         self.forward = qwen.language_states
 
     def tree(self, world: str, number: int) -> list[Segment]:
-        """Turns about one reference as branches of one tree; some of the edits are made up."""
+        """Turns about one reference as branches of one tree; some of the edits are made up.
+
+        Some are of a caption that is not the picture's, because a description is to follow the
+        words before it: a writer that looks again mixes up which of two animals was meant.
+        """
         pool, base, r = self.stream.pools[world].pool, self.stream.base[world], self.recipe
-        asked, t = pool.asked[number], self.turns
+        asked, t, rng = pool.asked[number], self.turns, self.stream.rng
         made_up = 0 if self.stream.held_out else r.fresh
-        if self.stream.rng.random() < made_up:
+        if rng.random() < made_up:
             asked = self.stream.fresh(world, r.mixed)
-        caption = pool.caption(asked.reference)
-        other = self.stream.family(world, asked.reference)
+        picture = asked.reference
+        other = self.stream.family(world, picture)
         tree = [
-            t.reference(base + asked.reference),
-            t.say(prompts.CAPTION, caption, 0),
+            t.reference(base + picture),
+            t.say(prompts.CAPTION, pool.caption(picture), 0),
             t.next_picture(base + other, pool.caption(other), 0),
         ]
-        for _ in range(r.edits if made_up else 1):
-            tree.append(t.text(prompts.in_words(asked.edit.text, caption), 0))
+        for turn in range(r.edits):
+            content, edit = pool.contents[picture], asked.edit
+            if rng.random() < r.retold:
+                content, edit = self.stream.retold(world, picture)
+            elif turn:
+                edit = self.stream.edit(world, content) or edit
+            caption = queries.CAPTION[world](content)
+            tree.append(t.text(prompts.in_words(edit.text, caption), 0))
             asks = len(tree) - 1
-            wanted = queries.describe(pool, asked)
+            wanted = queries.described(world, content, edit)
             tree += [t.describe(mode, text, asks) for mode, text in wanted.items()]
-            asked = replace(asked, edit=self.stream.edit(world, asked.reference) or asked.edit)
         return tree
 
     def step(self) -> dict[str, Tensor]:

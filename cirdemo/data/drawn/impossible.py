@@ -35,6 +35,15 @@ class Impossible:
     text: str
     why: str
     like: Any  # the possible edit it was made from: what a careless reader takes it for
+    swap: tuple[str, str] | None = None  # absent: the animal of `like`, and the one asked for
+
+    def literally(self, description: str) -> str:
+        """A description of `like` as a reader writes it who takes an absent animal for granted."""
+        if self.swap is None:
+            return description
+        for old, new in zip(*((s, f.plural(s)) for s in self.swap), strict=True):
+            description = re.sub(rf"\b{old}\b", new, description)
+        return description
 
 
 def sample(content: Any, kind: Kind, rng: random.Random, *, test: bool) -> Impossible | None:
@@ -91,7 +100,7 @@ def _absent(scene: f.Scene, rng: random.Random, test: bool) -> Impossible | None
     gone, stranger = rng.choice(named), rng.choice(strangers)
     text = re.sub(rf"\bthe {f.plural(gone)}\b", f"the {f.plural(stranger)}", edit.text)
     text = re.sub(rf"\bthe {gone}\b", f"the {stranger}", text)
-    return Impossible("absent", text, NO_SUCH.format(noun=stranger), edit)
+    return Impossible("absent", text, NO_SUCH.format(noun=stranger), edit, (gone, stranger))
 
 
 def _contradiction(scene: f.Scene, rng: random.Random, test: bool) -> Impossible | None:

@@ -194,11 +194,16 @@ def targets(pool: Pool) -> list[tuple[int, ...]]:
 
 def describe(pool: Pool, query: Asked) -> dict[Mode, str]:
     """True descriptions of a query, by mode."""
-    told = (pool.contents[query.reference],) if pool.world == "fables" else ()
+    return described(pool.world, pool.contents[query.reference], query.edit)
+
+
+def described(world: str, content: Any, edit: Any) -> dict[Mode, str]:
+    """True descriptions of an edit of a scene or a garment, by mode."""
+    told = (content,) if world == "fables" else ()
     return {
-        "union": query.edit.union(*told),
-        "enhanced": query.edit.enhanced(*told),
-        "intersection": query.edit.intersection(*told),
+        "union": edit.union(*told),
+        "enhanced": edit.enhanced(*told),
+        "intersection": edit.intersection(*told),
     }
 
 

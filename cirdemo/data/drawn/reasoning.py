@@ -67,8 +67,12 @@ def _wardrobe(before: wardrobe.Garment, edit: edits_wardrobe.GarmentEdit) -> Rat
 
 def rationale(pool: queries.Pool, asked: Any) -> Rationale:
     """The true rationale of a query."""
-    before = pool.contents[asked.reference]
-    return (_fables if pool.world == "fables" else _wardrobe)(before, asked.edit)
+    return of_edit(pool.world, pool.contents[asked.reference], asked.edit)
+
+
+def of_edit(world: str, before: Any, edit: Any) -> Rationale:
+    """The true rationale of an edit of a scene or a garment."""
+    return (_fables if world == "fables" else _wardrobe)(before, edit)
 
 
 def mismatch(pool: queries.Pool, asked: Any, picture: int) -> str:
