@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from cirdemo.captions import Captions
 from cirdemo.config import Settings, use_threads
 from cirdemo.engine import Engine
 from cirdemo.gallery.own import Home, Own
@@ -84,6 +85,7 @@ class _Builder:
         self.profile = PROFILES[settings.profile]
         self.encoder: Part[Encoder] = Part(self._encoder, lambda: self._missing("encoder"))
         self.mllm: Part[VisionLanguageModel] = Part(self._mllm, lambda: self._missing("mllm"))
+        self.captions: Part[Captions] = Part(lambda: Captions(self.mllm.get()))
 
     def parts(self) -> Parts:
         """All parts, none of them loaded."""
@@ -230,7 +232,7 @@ class _Builder:
         judge: Reranker
         if self.settings.remote:
             judge = load("cirdemo.rerank:RemoteJudge")(
-                self.mllm.get(), prior=self.settings.judge_prior
+                self.mllm.get(), prior=self.settings.judge_prior, captions=self.captions.get()
             )
             return judge
         given = self.settings.reranker not in ("", "none")
@@ -247,6 +249,7 @@ class _Builder:
             adapter="judge" if tuned else None,
             calibration=load("cirdemo.rerank:Calibration").load(folder) if tuned else None,
             prior=self.settings.judge_prior,
+            captions=self.captions.get(),
         )
         return judge
 
@@ -255,11 +258,13 @@ class _Builder:
             kind = METHODS.load(name)
             encoder = self.encoder.get()
             if name in MODES:
-                writer = load("cirdemo.describe:MLLMWriter")(self.mllm.get())
+                writer = load("cirdemo.describe:MLLMWriter")(self.mllm.get(), self.captions.get())
                 composer: Composer = kind(name, writer, encoder)
             elif name in COT:
                 self._check_space(self._require("cot"), encoder.space)
-                reasoner = load("cirdemo.reason:Reasoner")(self.mllm.get())
+                # an adapter of the user's own was taught its own way of captioning
+                told = self.captions.get() if self.profile.shipped else None
+                reasoner = load("cirdemo.reason:Reasoner")(self.mllm.get(), told)
                 composer = kind(reasoner, space=encoder.space)
             elif name in (*ON_ENCODER, "oti"):
                 composer = self._on_encoder(name, encoder)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
-from cirdemo.cache import Memory
+from cirdemo.captions import Captions
 from cirdemo.prompts import describe_prompt
 from cirdemo.types import Cue, Description, Mode, Query
 from cirdemo.words import MEANINGLESS, STARTS
@@ -18,8 +15,6 @@ from cirdemo.words import phrases as phrases  # also under the name it is known 
 if TYPE_CHECKING:
     from cirdemo.models.mllm import VisionLanguageModel
 
-CAPTIONS = 512  # kept, of reference images
-
 
 class MLLMWriter:
     """Writes union and intersection descriptions.
@@ -27,11 +22,11 @@ class MLLMWriter:
     Source: SETR (Xiao and Zhu, 2025) for intersection against union; the prompts are ours.
     """
 
-    def __init__(self, mllm: VisionLanguageModel) -> None:
-        """A writer on a language model without adapters."""
+    def __init__(self, mllm: VisionLanguageModel, captions: Captions | None = None) -> None:
+        """A writer on a language model without adapters, with the captions that others read too."""
         self.mllm = mllm
         self.identity = mllm.identity
-        self._captions: Memory[str] = Memory(CAPTIONS)
+        self.captions = captions or Captions(mllm)
 
     def write(self, query: Query, mode: Mode) -> Description:
         """The description under a mode, with cues against the model's caption of the reference."""
@@ -42,28 +37,13 @@ class MLLMWriter:
         return self._aligned(query, Description(text=text, mode=mode, writer="user"))
 
     def _aligned(self, query: Query, description: Description) -> Description:
-        caption = self.caption(query.reference)
+        caption = self.captions.of(query.reference)
         cues = align_cues(caption, description.text)
         return replace(description, cues=cues, caption=caption)
 
-    def caption(self, image: Image.Image) -> str:
-        """The model's caption of a picture, kept by content."""
-        return self.captions([image])[0]
-
-    def captions(self, images: Sequence[Image.Image]) -> list[str]:
-        """The model's captions of pictures; of those it has seen lately, from memory."""
-        keys = [hashlib.sha256(repr(i.size).encode() + i.tobytes()).digest() for i in images]
-        found = {key: self._captions.get(key) for key in keys}
-        new = {k: i for k, i in zip(keys, images, strict=True) if found[k] is None}
-        if new:
-            found |= zip(new, self.mllm.caption(list(new.values())), strict=True)
-            for key in new:
-                self._captions.put(key, found[key] or "")
-        return [found[key] or "" for key in keys]
-
     def write_many(self, queries: Sequence[Query], mode: Mode) -> list[Description]:
         """Descriptions of a batch, without cues."""
-        captions = self.captions([q.reference for q in queries])
+        captions = self.captions.of_many([q.reference for q in queries])
         asked = [
             describe_prompt(q.modification, mode, caption)
             for q, caption in zip(queries, captions, strict=True)
@@ -72,8 +52,8 @@ class MLLMWriter:
             [[q.reference, prompt] for q, prompt in zip(queries, asked, strict=True)]
         )
         return [
-            Description(text=text, mode=mode, prompt=prompt, writer=self.identity)
-            for text, prompt in zip(texts, asked, strict=True)
+            Description(text=text, mode=mode, prompt=prompt, writer=self.identity, caption=caption)
+            for text, prompt, caption in zip(texts, asked, captions, strict=True)
         ]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
+from cirdemo.captions import Captions
 from cirdemo.intake import MAX_TEXT, clean_text
 from cirdemo.prompts import (
     STEPS,
@@ -27,12 +29,20 @@ class Reasoner:
     """Caption -> Reasoning -> Conclusion -> `<emb>`.
 
     Source: CIR-CoT (Lin et al., 2025). Needs: a language model with the LoRA adapter `cot`.
-    Differs: the gallery is that of the dual encoder, into whose space the state is projected.
+    Differs: the gallery is that of the dual encoder, into whose space the state is projected; the
+        caption may be the writer's, which a small adapter, busy with reasoning, writes less well.
     """
 
-    def __init__(self, mllm: VisionLanguageModel) -> None:
-        """A reasoner on a language model that carries the adapter `cot`."""
+    def __init__(self, mllm: VisionLanguageModel, captions: Captions | None = None) -> None:
+        """A reasoner.
+
+        Args:
+            mllm: A language model that carries the adapter `cot`.
+            captions: What the writer says of pictures, as the first step; None: the adapter writes
+                its own.
+        """
         self.mllm = mllm
+        self.captions = captions
         self.identity = mllm.identity
 
     def reason(self, query: Query) -> tuple[Rationale, np.ndarray]:
@@ -44,8 +54,14 @@ class Reasoner:
         turns: list[list[Image.Image | str]] = [
             [q.reference, reason_prompt(q.modification)] for q in queries
         ]
-        texts, vectors = self.mllm.reason(turns)
-        return [(parse_rationale(t), v) for t, v in zip(texts, vectors, strict=True)]
+        given = [Rationale(caption="", reasoning="", conclusion="")] * len(queries)
+        if self.captions:
+            told = self.captions.of_many([q.reference for q in queries])
+            given = [Rationale(caption=text, reasoning="", conclusion="") for text in told]
+        begun = [begin_rationale(g)[0] for g in given]
+        texts, vectors = self.mllm.reason(turns, begun)
+        said = [_whole(*answer) for answer in zip(given, texts, strict=True)]
+        return list(zip(said, vectors, strict=True))
 
     def stream(
         self, query: Query, given: Rationale | None = None
@@ -66,12 +82,14 @@ class Reasoner:
         """
         given = _cleaned(given)
         begin, left = begin_rationale(given)
+        if not begin and self.captions:
+            given = replace(given, caption=self.captions.of(query.reference))
+            begin, left = begin_rationale(given)
+            yield given, None
         turn: list[Image.Image | str] = [query.reference, reason_prompt(query.modification)]
         for text, vector in self.mllm.reason_stream(turn, begin, write=left):
-            if vector is None or begin:
-                yield continue_rationale(given, text), vector
-            else:
-                yield parse_rationale(text), vector
+            rationale = continue_rationale(given, text) if vector is None else _whole(given, text)
+            yield rationale, vector
 
     def certainty(self, query: Query, answer: str) -> list[tuple[int, int, float]]:
         """Of a whole rationale: where each token begins and ends, and its probability there."""
@@ -84,6 +102,11 @@ class Reasoner:
             [q.reference, direct_prompt(q.modification)] for q in queries
         ]
         return self.mllm.embed(turns)
+
+
+def _whole(given: Rationale, text: str) -> Rationale:
+    """A rationale from what was given and what was written behind it, to the end."""
+    return continue_rationale(given, text) if given.caption else parse_rationale(text)
 
 
 def _cleaned(given: Rationale | None) -> Rationale:

@@ -264,7 +264,7 @@ class _Page:
             facts += [(f"asked for {mode}", told.prompt, "long")] if told.prompt else []
         if result.reranked:
             wanted = result.descriptions.get("intersection")
-            prompt = judge_prompt(text, wanted.text if wanted else "")
+            prompt = judge_prompt(text, *((wanted.text, wanted.caption) if wanted else ("",)))
             facts.append(("asked the judge", prompt, "long"))
         if result.rationale is not None:
             facts.append(("asked for reasons", reason_prompt(text), "long"))

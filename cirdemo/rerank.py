@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from cirdemo.captions import Captions
 from cirdemo.prompts import INSTRUCT, RERANKER, RERANKER_TURN, judge_prompt
 from cirdemo.types import CirError, ImageId, Judgement, Query, Ranking, Reranked, Why
 from cirdemo.words import phrases
@@ -101,7 +102,8 @@ class YesNoJudge:
 
     Source: SETR (Xiao and Zhu, 2025), stage 2; the softmax over the Yes and No tokens after LamRA.
     Needs: a language model, with the LoRA adapter `judge` where there is one.
-    Differs: the stage-1 description stands in the prompt, which SETR's published text leaves open.
+    Differs: the stage-1 description stands in the prompt, which SETR's published text leaves open,
+        and so does the caption of the reference that the description was written from.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class YesNoJudge:
         adapter: str | None = "judge",
         calibration: Calibration | None = None,
         prior: float | None = None,
+        captions: Captions | None = None,
     ) -> None:
         """A judge.
 
@@ -120,9 +123,11 @@ class YesNoJudge:
             calibration: What its margins mean.
             prior: The share of targets among the candidates, where it is known: P(Yes) is then
                 corrected to it.
+            captions: What the writer says of pictures; None leaves the caption out.
         """
         self.mllm = mllm
         self.adapter = adapter
+        self.captions = captions
         self.calibration = calibration or Calibration()
         self.prior = prior
         self.identity = mllm.identity
@@ -144,14 +149,21 @@ class YesNoJudge:
             tuned: False asks the same model without its adapter. The calibration was fitted to
                 the adapter, so these margins are as the model gives them, calibrated by nothing.
         """
-        asked = judge_prompt(query.modification, wanted)
-        before: list[Image.Image | str] = [query.reference, asked]
+        before = self._before(query, wanted)
         pictures = [image for _, image in candidates]
         adapter = self.adapter if tuned else None
         verdicts = self.mllm.yes_no(before, pictures, adapter=adapter)
         for (image_id, _), (_, raw) in zip(candidates, verdicts, strict=True):
             margin = self.calibration.margin(raw, self.prior) if tuned else raw
             yield Judgement(image_id=image_id, yes_probability=_sigmoid(margin), margin=margin)
+
+    def _before(self, query: Query, wanted: str) -> list[Image.Image | str]:
+        """The turn up to the candidate."""
+        return [query.reference, self._asked(query, query.modification, wanted)]
+
+    def _asked(self, query: Query, modification: str, wanted: str) -> str:
+        caption = self.captions.of(query.reference) if self.captions else ""
+        return judge_prompt(modification, wanted, caption)
 
     def why(self, query: Query, image_id: ImageId, image: Image.Image, wanted: str) -> Why:
         """The verdict on one candidate with what speaks for and against it.
@@ -171,7 +183,7 @@ class YesNoJudge:
         """
         (judgement,) = self.judge(query, [(image_id, image)], wanted)
         said = list(dict.fromkeys(phrases(wanted)))
-        asked = [judge_prompt(phrase, phrase) for phrase in said]
+        asked = [self._asked(query, phrase, phrase) for phrase in said]
         raw = self.mllm.ask(query.reference, asked, image, adapter=self.adapter)
         cues = tuple(
             (phrase, _sigmoid(self.calibration.margin(margin)))
@@ -179,8 +191,7 @@ class YesNoJudge:
         )
         reason = ""
         if judgement.yes_probability < 0.5 and self.adapter in self.mllm.adapters:
-            before: list[Image.Image | str]
-            before = [query.reference, judge_prompt(query.modification, wanted)]
+            before = self._before(query, wanted)
             reason = self.mllm.after_no(before, image, adapter=self.adapter)
         return Why(judgement=judgement, reason=reason, cues=cues)
 
@@ -231,9 +242,11 @@ class RemoteJudge(YesNoJudge):
     Differs: from `YesNoJudge` in that there is neither adapter nor calibration.
     """
 
-    def __init__(self, mllm: RemoteModel, *, prior: float | None = None) -> None:
+    def __init__(
+        self, mllm: RemoteModel, *, prior: float | None = None, captions: Captions | None = None
+    ) -> None:
         """A judge on a server's model."""
-        super().__init__(mllm, adapter=None, prior=prior)  # type: ignore[arg-type]  # writes, asks
+        super().__init__(mllm, adapter=None, prior=prior, captions=captions)  # type: ignore[arg-type]  # writes, asks
         self.remote = mllm
 
     def judge(
@@ -245,8 +258,7 @@ class RemoteJudge(YesNoJudge):
         tuned: bool = True,
     ) -> Iterator[Judgement]:
         """One judgement a candidate, in order; `failed` where there is no verdict."""
-        before: list[Image.Image | str]
-        before = [query.reference, judge_prompt(query.modification, wanted)]
+        before = self._before(query, wanted)
         told = self.remote.margins(before, [image for _, image in candidates])
         for (image_id, _), found in zip(candidates, told, strict=True):
             if isinstance(found, Exception):

@@ -27,7 +27,7 @@ LEVELS = (  # an import never points to a later line; a module not named here fa
         "cache",
         "region",
     },
-    {"profiles"},
+    {"profiles", "captions"},
     {"config", "hub", "methods"},
     {"models", "data"},
     {"describe", "retrieve", "gallery", "rerank", "reason", "explain", "train"},

@@ -36,6 +36,30 @@ def test_steps_written_by_hand_are_kept_and_move_the_vector(vlm, pictures):
     assert len(parts) == 1  # nothing was left to write
 
 
+class Told:
+    """Captions that say one thing of every picture."""
+
+    def of(self, image):
+        return "a dog in the snow"
+
+    def of_many(self, images):
+        return [self.of(image) for image in images]
+
+
+def test_the_writers_caption_is_the_first_step(vlm, pictures):
+    reasoner, query = Reasoner(vlm, Told()), ask(pictures[0])
+    longer = ask(pictures[1], "put it by the lake at night beside a drum")
+    (one, vector), (two, other) = reasoner.reason_many([query, longer])
+    assert one.caption == two.caption == "a dog in the snow"
+    for asked, rationale, wanted in ((query, one, vector), (longer, two, other)):
+        first, *parts, (last, streamed) = reasoner.stream(asked)
+        assert first == (steps("a dog in the snow"), None) and len(parts) > 1
+        assert last == rationale
+        np.testing.assert_allclose(streamed, wanted, atol=1e-4)
+    *_, (mine, _) = reasoner.stream(query, steps("A Cat"))
+    assert mine.caption == "A Cat"
+
+
 def test_steps_from_outside_are_tidied_or_refused(vlm, pictures):
     reasoner, query = Reasoner(vlm), ask(pictures[0])
     *_, (last, _) = reasoner.stream(query, steps(" a <emb> <|im_end|>\n dog "))

@@ -90,6 +90,21 @@ def test_without_its_adapter_the_judge_is_the_bare_model_and_uncalibrated():
     assert bare.yes_probability == verdict("x", 4.0).yes_probability
 
 
+def test_the_caption_that_the_description_was_written_from_stands_before_it():
+    class Captions:
+        def of(self, image):
+            return f"a picture {image.width} wide"
+
+    model = Asked()
+    query = Query(query_id="q", reference=Image.new("RGB", (9, 9)), modification="make it red")
+    judge = YesNoJudge(model, captions=Captions())
+    list(judge.judge(query, [("x", Image.new("RGB", (4, 4)))], "a red dog"))
+    before, _ = model.asked
+    assert before[1:] == [judge_prompt("make it red", "a red dog", "a picture 9 wide")]
+    judge.why(query, "x", Image.new("RGB", (4, 4)), "a red dog")
+    assert model.questions == [judge_prompt("a red dog", "a red dog", "a picture 9 wide")]
+
+
 class Asked(Scripted):
     adapters = ("judge",)
 

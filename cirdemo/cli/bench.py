@@ -179,7 +179,8 @@ def _asked(engine: Engine, gallery: str, k: int) -> list[Asked]:
         )
         options: dict[str, Any] = {"methods": ["intersection"], "rerank": 0, "reason": False}
         *_, result = engine.search(query, gallery=gallery, top=k, **options)
-        prompt = judge_prompt(query.modification, result.descriptions["intersection"].text)
+        wanted = result.descriptions["intersection"]
+        prompt = judge_prompt(query.modification, wanted.text, wanted.caption)
         pictures = tuple(shelf.image(i) for i in result.coarse["intersection"].ids)
         found.append(Asked((query.reference, prompt), pictures))
     return found

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from PIL import Image
+from torch.nn.functional import pad
 
 from cirdemo.models.pictures import as_encoded
 from cirdemo.models.trusted import plain
@@ -49,6 +50,30 @@ def with_tokens(model: VisionLanguageModel, turns: Sequence[Sequence[Part]]) -> 
     found |= {"image_grid_thw": grids}
     found = {name: value.to(model.device) for name, value in found.items()}
     return found | {"mm_encoder_outputs": as_encoded([one.features for one in seen])}
+
+
+def begun(
+    model: VisionLanguageModel, inputs: dict[str, Any], said: Sequence[str]
+) -> dict[str, Any]:
+    """Laid-out turns with the beginnings of their answers behind them, padded on the left anew."""
+    tokenizer = model.processor.tokenizer
+    rows = []
+    for n, text in enumerate(said):
+        there = inputs["attention_mask"][n].bool()
+        told = tokenizer(plain(text, model.control), add_special_tokens=False)["input_ids"]
+        more = inputs["input_ids"].new_tensor(told)
+        ids = torch.cat([inputs["input_ids"][n, there], more])
+        types = torch.cat([inputs["mm_token_type_ids"][n, there], torch.zeros_like(more)])
+        rows.append({"input_ids": ids, "mm_token_type_ids": types, "attention_mask": ids * 0 + 1})
+    width = max(len(row["input_ids"]) for row in rows)
+    fill = {"input_ids": tokenizer.pad_token_id}
+    padded = {
+        name: torch.stack(
+            [pad(row[name], (width - len(row[name]), 0), value=fill.get(name, 0)) for row in rows]
+        )
+        for name in rows[0]
+    }
+    return inputs | padded
 
 
 def _tokenized(

@@ -229,10 +229,25 @@ class VisionLanguageModel:
     # --- reasoning -------------------------------------------------------------------------
 
     def reason(
-        self, turns: Sequence[Sequence[Part]], *, adapter: str = "cot", max_new_tokens: int = 96
+        self,
+        turns: Sequence[Sequence[Part]],
+        said: Sequence[str] = (),
+        *,
+        adapter: str = "cot",
+        max_new_tokens: int = 96,
     ) -> tuple[list[str], np.ndarray]:
-        """Rationales, and the states at `<emb>` in the gallery's space: (N, D), unit norm."""
-        return rationales.reason(self, turns, adapter, max_new_tokens)
+        """What is written behind `said`, and the states at `<emb>` in the gallery's space.
+
+        Args:
+            turns: Of the user.
+            said: The beginning of each answer; none: nothing is said yet.
+            adapter: Its role.
+            max_new_tokens: Of what is written.
+
+        Returns:
+            A text a turn, without its beginning, and vectors (N, D), unit norm.
+        """
+        return rationales.reason(self, turns, adapter, max_new_tokens, said)
 
     def reason_stream(
         self, turn: Sequence[Part], said: str = "", *, adapter: str = "cot", write: bool = True

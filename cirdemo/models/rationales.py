@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import LogitsProcessorList, RepetitionPenaltyLogitsProcessor
 
 from cirdemo import prompts
+from cirdemo.models.layout import begun
 from cirdemo.models.trusted import load_exact, plain
 from cirdemo.types import MissingCheckpoint
 
@@ -23,12 +24,18 @@ AT_ONCE = 4  # tokens written before others may have the model, and before the r
 
 
 def reason(
-    model: VisionLanguageModel, turns: Sequence[Sequence[Part]], adapter: str, max_new_tokens: int
+    model: VisionLanguageModel,
+    turns: Sequence[Sequence[Part]],
+    adapter: str,
+    max_new_tokens: int,
+    said: Sequence[str] = (),
 ) -> tuple[list[str], np.ndarray]:
     """See `VisionLanguageModel.reason`."""
     emb, end = _stops(model)
     with model.using(adapter), torch.inference_mode():
         inputs = model.laid_out(turns)
+        if any(said):
+            inputs = begun(model, inputs, said)
         start = inputs["input_ids"].shape[1]
         sequences = model.model.generate(
             **inputs, max_new_tokens=max_new_tokens, do_sample=False, num_beams=1

@@ -97,7 +97,9 @@ def bundle(
         ],
         "prompts": {
             "hash": prompt_hash(),
-            "judge": judge_prompt(query.modification, wanted.text if wanted else ""),
+            "judge": judge_prompt(
+                query.modification, *((wanted.text, wanted.caption) if wanted else ("",))
+            ),
             "reason": reason_prompt(query.modification),
         },
         "targets": list(targets),
