@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers.utils import ModelOutput
 
 KEPT = 4096  # pictures; 16 KB each in the embedded model
+AT_ONCE = 16  # pictures a pass: more of them fall out of the processor's cache
 KEPT_BYTES = 512 << 20  # of all: a photograph can take 4 MB in a published model
 
 # of one picture: its tokens (t, D), then what deeper layers of the tower add to the first layers
@@ -35,8 +36,8 @@ class PictureTokens:
         """How pictures are encoded.
 
         Args:
-            encode: Gives a tower's output, with `pooler_output` a picture at a time, and the
-                grids (pictures, 3).
+            encode: Gives a tower's output for pictures of one size, with `pooler_output` a
+                picture at a time, and their grids (pictures, 3).
         """
         self._encode = encode
         self._kept: OrderedDict[Key, Seen] = OrderedDict()
@@ -53,13 +54,14 @@ class PictureTokens:
         missing = {k: i for k, i in zip(keys, images, strict=True) if k not in self._kept}
         if missing:
             self.encoded += len(missing)
-            with torch.inference_mode():
-                out, grids = self._encode(list(missing.values()))
-            deeper = getattr(out, "deepstack_features", None) or ()
-            parts = zip(missing, grids.tolist(), out.pooler_output, *deeper, strict=True)
-            for key, grid, *features in parts:
-                self._kept[key] = Seen(tuple(grid), tuple(features))
-                self._bytes += _size(self._kept[key])
+            for batch in _batches(missing):
+                with torch.inference_mode():
+                    out, grids = self._encode([missing[key] for key in batch])
+                deeper = getattr(out, "deepstack_features", None) or ()
+                parts = zip(batch, grids.tolist(), out.pooler_output, *deeper, strict=True)
+                for key, grid, *features in parts:
+                    self._kept[key] = Seen(tuple(grid), tuple(features))
+                    self._bytes += _size(self._kept[key])
         found = [self._kept[k] for k in keys]
         for key in keys:
             self._kept.move_to_end(key)
@@ -87,6 +89,16 @@ def as_encoded(features: Sequence[Features]) -> dict[str, Encoded]:
     """Features in the form that a model's `mm_encoder_outputs` takes them in."""
     tokens, *deeper = ([*layer] for layer in zip(*features, strict=True))
     return {"image": Encoded(pooler_output=tokens, deepstack_features=deeper)}
+
+
+def _batches(keys: Iterable[Key]) -> Iterator[list[Key]]:
+    """Pictures of one size together, which a tower can run as one batch."""
+    by_size: dict[tuple[int, int], list[Key]] = {}
+    for key in keys:
+        by_size.setdefault(key[:2], []).append(key)
+    for same in by_size.values():
+        for start in range(0, len(same), AT_ONCE):
+            yield same[start : start + AT_ONCE]
 
 
 def _size(one: Seen) -> int:
