@@ -16,7 +16,6 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import (
 PATCH, MERGE, TEMPORAL = 16, 2, 2
 GRID = 8  # patches a side of a 128-pixel picture
 IMAGE_TOKENS = (GRID // MERGE) ** 2
-AT_ONCE = 16  # pictures a pass: more of them fall out of the processor's cache
 # a picture is read five times, moved by so many of its 128 pixels across and down, and the tokens
 # are averaged: this tower has seen few pictures, and what it misreads hangs on where edges fall
 SHIFTS = ((0, 0), (3, 3), (-3, 3), (3, -3), (-3, -3))
@@ -116,9 +115,11 @@ def grid_positions(gh: int, gw: int, merge: int = MERGE) -> Tensor:
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
     """Softmax attention, (N, heads, T, head_dim) each; `mask` is added to the scores.
 
-    Written out, because the fused CPU kernel's backward pass was measured several times slower
-    than these two matrix products at 64 to 200 tokens.
+    Written out where it is trained, because the fused CPU kernel's backward pass was measured
+    several times slower than these two matrix products at 64 to 200 tokens.
     """
+    if not torch.is_grad_enabled():
+        return functional.scaled_dot_product_attention(q, k, v, mask)
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)  # (N, heads, T, T)
     if mask is not None:
         scores = scores + mask
@@ -150,14 +151,17 @@ def batched_vision(
 
     Args:
         visual: a Qwen2.5-VL vision tower without windowed blocks at this size.
-        patches: (N, P, C) in the processor's order.
+        patches: (N, P, C) in the processor's order, of still pictures.
         grid: patches down and across.
 
     Returns:
         Patch states (N, P, Dv) and merged tokens (N, P / 4, D).
     """
     n, p, _ = patches.shape
-    x = functional.linear(patches, visual.patch_embed.proj.weight.flatten(1))  # (N, P, Dv)
+    weight = visual.patch_embed.proj.weight  # (Dv, 3, frames, patch, patch)
+    # both frames of a still picture are the same: one product with the sum of their weights
+    frame = patches.view(n, p, *weight.shape[1:3], -1)[:, :, :, 0].flatten(2)
+    x = functional.linear(frame, weight.sum(2).flatten(1))  # (N, P, Dv)
     cos, sin = visual.rotary_pos_emb(x, grid_positions(*grid).to(x.device))  # (P, head_dim)
     cos, sin = cos.float(), signed(sin.float())
     for block in visual.blocks:
@@ -187,9 +191,7 @@ def merged_tokens(visual: nn.Module, pixels: Tensor, grid: Tensor) -> list[Tenso
     """The tokens (T, D) of each picture of a batch that the processor has laid out."""
     down, across = int(grid[0, 1]), int(grid[0, 2])
     patches = pixels.view(len(grid), down * across, -1)
-    shifts = getattr(visual.config, "shifts", None)
-    parts = [read(visual, part, (down, across), shifts) for part in patches.split(AT_ONCE)]
-    return [*torch.cat(parts)]
+    return [*read(visual, patches, (down, across), getattr(visual.config, "shifts", None))]
 
 
 def read(
