@@ -126,7 +126,7 @@ def deep():
     return VisionLanguageModel(model, processor, "deep")
 
 
-def test_qwen3_vl_judges_from_a_shared_prefix_as_from_whole_turns(deep, pictures):
+def test_qwen3_vl_judges_from_a_shared_prefix_as_from_whole_turns(deep, pictures, monkeypatch):
     before = [pictures[0], prompts.judge_prompt("make it white", "a white dog")]
     found = [margin for _, margin in deep.yes_no(before, pictures[:5])]
     plain = []
@@ -138,13 +138,9 @@ def test_qwen3_vl_judges_from_a_shared_prefix_as_from_whole_turns(deep, pictures
             logits = deep.model(**inputs).logits[0, -1].double()
         yes, no = (logits[[vocab[w] for w in ws]].logsumexp(0) for ws in (YES, NO))
         plain.append(float(yes - no))
-    layers = deep.model.model.language_model
-    process = layers._deepstack_process
-    layers._deepstack_process = lambda states, masks, embeds: states
-    try:
-        without = [margin for _, margin in deep.yes_no(before, pictures[:5])]
-    finally:
-        layers._deepstack_process = process
+    whole = deep.pictures.get
+    monkeypatch.setattr(deep.pictures, "get", lambda images: [f[:1] for f in whole(images)])
+    without = [margin for _, margin in deep.yes_no(before, pictures[:5])]
     np.testing.assert_allclose(found, plain, atol=1e-4)
     assert np.abs(np.subtract(found, without)).max() > 1e-3  # what was dropped before counts
 

@@ -3,10 +3,12 @@
 # ruff: noqa: F811
 
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from transformers import (
     DynamicCache,
     Qwen2_5_VLTextConfig,
@@ -17,7 +19,8 @@ from transformers import (
 
 from cirdemo import prompts
 from cirdemo.models import qwen, verdicts
-from cirdemo.models.suffixes import can_run, last_states
+from cirdemo.models.pictures import AT_ONCE, PictureTokens
+from cirdemo.models.suffixes import can_run, keep, last_states
 from tests.fixtures_mllm import home, pictures, vlm  # noqa: F401
 
 SIZES = {
@@ -54,6 +57,11 @@ def test_last_states_are_the_librarys(kind, config):
         cache = DynamicCache(config=config)
         language(inputs_embeds=x, position_ids=places, past_key_values=cache, use_cache=True)
         kept = cache.layers[0].keys.clone()
+        own = DynamicCache(config=config)
+        keep(language, x, places, own)
+        for mine, theirs in zip(own.layers, cache.layers, strict=True):
+            torch.testing.assert_close(mine.keys, theirs.keys, atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(mine.values, theirs.values, atol=1e-5, rtol=1e-4)
         mine = last_states(language, ends, after, cache)
         assert torch.equal(cache.layers[0].keys, kept)  # it was only read
         whole = copy.deepcopy(cache)
@@ -94,6 +102,28 @@ def test_pictures_of_one_size_are_encoded_in_one_pass_as_one_by_one(vlm, picture
     odd = grid.clone()
     odd[0, 1] += 2  # another size than the others
     assert not qwen.whole_batch(visual, odd)
+
+
+def test_pictures_of_several_sizes_are_encoded_by_size_and_come_in_order():
+    shown = [Image.new("RGB", (8 + 8 * (n % 2), 8), (n, 0, 0)) for n in range(2 * AT_ONCE + 3)]
+    batches = []
+
+    def encode(images):
+        batches.append([image.size for image in images])
+        told = [torch.tensor([[float(image.getpixel((0, 0))[0])]]) for image in images]
+        grids = torch.tensor([[1, 1, image.width // 8] for image in images])
+        return SimpleNamespace(pooler_output=told), grids
+
+    pictures = PictureTokens(encode)
+    seen = pictures.seen([*shown, shown[0]])
+    assert [float(one.features[0]) for one in seen] == [*range(len(shown)), 0]
+    assert [one.grid for one in seen[:2]] == [(1, 1, 1), (1, 1, 2)]
+    assert all(len(set(batch)) == 1 for batch in batches)
+    assert sorted(map(len, batches)) == [1, 2, AT_ONCE, AT_ONCE]
+    assert pictures.encoded == len(shown)
+    pictures.forget(shown[:2])
+    pictures.forget(shown[:2])  # what is not there is no fault
+    assert pictures.get(shown) and pictures.encoded == len(shown) + 2
 
 
 def test_adapters_are_worn_until_another_is_asked_for(vlm):

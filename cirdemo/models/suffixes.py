@@ -3,7 +3,7 @@
 transformers runs a batch behind a cache only where the cache has the batch's own copy of every key
 and value, and runs the last layer over tokens whose answer nobody reads. Here the beginning's keys
 and values are read where they are by the queries of all rows at once, and the last layer answers
-for the last token alone.
+for the last token alone; of the beginning it makes keys and values, and no answer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 from transformers import DynamicCache
-from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import rotate_half
+
+from cirdemo.models.qwen import signed, turned
 
 # attentions that differ in nothing but norms of queries and keys; others run through the library
 KNOWN = {"Qwen2VLAttention", "Qwen2_5_VLAttention", "Qwen3VLTextAttention"}
@@ -37,8 +38,44 @@ def _can_run(language: Any) -> bool:
     return (
         all(type(a).__name__ in KNOWN for a in attentions)
         and not any(getattr(a, "sliding_window", None) for a in attentions)
+        and all(hasattr(layer.mlp, "gate_proj") for layer in language.layers)
         and len({weight.device for weight in language.parameters()}) == 1  # not spread over some
     )
+
+
+def keep(
+    language: Any,
+    embeds: Tensor,
+    positions: Tensor,
+    cache: DynamicCache,
+    seen: Tensor | None = None,
+    deeper: Sequence[Tensor] = (),
+) -> None:
+    """Put the keys and values of a beginning into an empty cache.
+
+    Args:
+        language: The language model.
+        embeds: (1, P, D) of tokens and pictures.
+        positions: (3, 1, P) rope positions.
+        cache: Gets (1, heads, P, head_dim) a layer.
+        seen: (P,) which tokens are pictures'; needed with `deeper`.
+        deeper: (1, picture tokens, D) a layer, added behind the first layers (Qwen3-VL).
+    """
+    cos, sin = _rotation(language, embeds, positions)
+    x, last = embeds, len(language.layers) - 1
+    for number, layer in enumerate(language.layers):
+        attention = layer.self_attn
+        h = layer.input_layernorm(x)
+        k, v = turned(_heads(attention, "k", h), cos, sin), _heads(attention, "v", h)
+        cache.update(k, v, number)
+        if number == last:
+            return
+        q = turned(_heads(attention, "q", h), cos, sin)
+        k, v = (z.repeat_interleave(q.shape[1] // z.shape[1], 1) for z in (k, v))
+        y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = _answered(layer, x, y.transpose(1, 2).flatten(2))
+        if number < len(deeper) and seen is not None:
+            x[:, seen] = x[:, seen] + deeper[number]
 
 
 def last_states(
@@ -63,7 +100,7 @@ def last_states(
         (K, D).
     """
     length = embeds.shape[1]
-    cos, sin = language.rotary_emb(embeds, positions)  # (1, S, head_dim)
+    cos, sin = _rotation(language, embeds, positions)
     later = torch.full((length, length), -torch.inf, dtype=embeds.dtype, device=embeds.device)
     later = later.triu(1)  # (S, S): a token sees those before it
     x, last = embeds, len(language.layers) - 1
@@ -71,18 +108,31 @@ def last_states(
         attention = layer.self_attn
         h = layer.input_layernorm(x)
         asking = h[:, -1:] if number == last else h  # (K, Q, D)
+        asked = asking.shape[1]
         q = _heads(attention, "q", asking)  # (K, heads, Q, head_dim)
         k, v = _heads(attention, "k", h), _heads(attention, "v", h)  # (K, kv heads, S, head_dim)
-        q = _turned(q, cos[:, -asking.shape[1] :], sin[:, -asking.shape[1] :])
-        k = _turned(k, cos, sin)
+        q, k = turned(q, cos[-asked:], sin[-asked:]), turned(k, cos, sin)
         kept = cache.layers[number]
-        y = _attend(q, k, v, kept.keys, kept.values, later[-asking.shape[1] :])
-        x = x[:, -1:] if number == last else x
-        x = x + attention.o_proj(y)
-        x = x + layer.mlp(layer.post_attention_layernorm(x))
+        y = _attend(q, k, v, kept.keys, kept.values, later[-asked:])
+        x = _answered(layer, x[:, -1:] if number == last else x, y)
         if number < len(deeper) and seen is not None and number != last:
             x[:, seen] = x[:, seen] + deeper[number]
     return language.norm(x[:, -1])  # (K, D)
+
+
+def _rotation(language: Any, embeds: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines and signed sines (S, head_dim) of one row's positions (3, 1, S)."""
+    cos, sin = language.rotary_emb(embeds, positions)  # (1, S, head_dim)
+    return cos[0], signed(sin[0])
+
+
+def _answered(layer: Any, x: Tensor, y: Tensor) -> Tensor:
+    """What a layer makes of its input and its attention's answers, (K, Q, D) each."""
+    x = x + layer.self_attn.o_proj(y)
+    h = layer.post_attention_layernorm(x)
+    gate = layer.mlp.act_fn(layer.mlp.gate_proj(h))
+    # in place: a product three times as wide as the states needs no memory of its own
+    return x + layer.mlp.down_proj(gate.mul_(layer.mlp.up_proj(h)))
 
 
 def _heads(attention: Any, name: str, h: Tensor) -> Tensor:
@@ -91,11 +141,6 @@ def _heads(attention: Any, name: str, h: Tensor) -> Tensor:
     x = x.view(*h.shape[:2], -1, attention.head_dim)
     norm = getattr(attention, f"{name}_norm", None)
     return (norm(x) if norm is not None else x).transpose(1, 2)
-
-
-def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Heads under rope; cos and sin are (1, S, head_dim)."""
-    return x * cos[:, None] + rotate_half(x) * sin[:, None]
 
 
 def _attend(

@@ -16,8 +16,9 @@ from PIL import Image
 from torch import Tensor
 from transformers import DynamicCache
 
+from cirdemo.models.pictures import Features
 from cirdemo.models.rationales import continuation
-from cirdemo.models.suffixes import can_run, last_states
+from cirdemo.models.suffixes import can_run, keep, last_states
 from cirdemo.types import CirError
 
 if TYPE_CHECKING:
@@ -55,13 +56,14 @@ def yes_no(
         chunk = candidates[start : start + step]
         logits: list[Tensor] = [torch.empty(0)] * len(chunk)
         with model.using(adapter), torch.inference_mode():
-            model.features([*references, *chunk])  # in one batch, and not the first ones alone
+            features = model.pictures.get([*references, *chunk])[len(references) :]
             for size in dict.fromkeys(image.size for image in chunk):
                 members = [i for i, image in enumerate(chunk) if image.size == size]
                 if size not in shared:
                     known = next((s.cache for s in shared.values()), None)
                     shared[size] = _share(model, before, chunk[members[0]], known)
-                rows = _suffix_logits(model, shared[size], [chunk[i] for i in members])
+                shown = [chunk[i] for i in members]
+                rows = _suffix_logits(model, shared[size], shown, [features[i] for i in members])
                 for i, row in zip(members, rows, strict=True):
                     logits[i] = row
         table = torch.stack(logits)  # (K, vocabulary)
@@ -150,27 +152,33 @@ def _share(
     """
     inputs = model.laid_out([[*before, candidate]])
     ids, positions = inputs["input_ids"], model.positions(inputs)  # (1, T), (3, 1, T)
-    begin = int((ids[0] == model.core().config.vision_start_token_id).nonzero()[-1])
+    # the mark that a picture begins is the same before every candidate
+    begin = int((ids[0] == model.core().config.vision_start_token_id).nonzero()[-1]) + 1
     cache = known
     if cache is None:
         references = [part for part in before if isinstance(part, Image.Image)]
         cache = model.cache()
-        model.states(ids[:, :begin], positions[:, :, :begin], cache, references)
+        language = model.core().model.language_model
+        if can_run(language) and references:
+            seen = [torch.cat(layer) for layer in zip(*model.pictures.get(references), strict=True)]
+            embeds, places, deeper = _embedded(model, ids[:, :begin], [tuple(seen)])
+            keep(language, embeds, positions[:, :, :begin], cache, places, deeper)
+        else:
+            model.states(ids[:, :begin], positions[:, :, :begin], cache, references)
     return _Shared(cache=cache, ids=ids[:, begin:], positions=positions[:, :, begin:])
 
 
 def _suffix_logits(
-    model: VisionLanguageModel, shared: _Shared, candidates: Sequence[Image.Image]
+    model: VisionLanguageModel,
+    shared: _Shared,
+    candidates: Sequence[Image.Image],
+    features: Sequence[Features],
 ) -> Tensor:
     """Next-token logits (K, vocabulary) after each candidate."""
     k, core = len(candidates), model.core()
     language = core.model.language_model
     if can_run(language):
-        features = zip(*model.pictures.get(candidates), strict=True)
-        tokens, *deeper = (torch.stack(layer) for layer in features)  # (K, picture tokens, D) each
-        seen = shared.ids[0] == core.config.image_token_id  # (S,)
-        embeds = core.get_input_embeddings()(shared.ids).repeat(k, 1, 1)  # (K, S, D)
-        embeds[:, seen] = tokens.to(embeds.dtype)
+        embeds, seen, deeper = _embedded(model, shared.ids, features)
         states = last_states(language, embeds, shared.positions, shared.cache, seen, deeper)
         return core.lm_head(states).float()
     cache = copy.deepcopy(shared.cache)  # the forward pass appends to it
@@ -178,6 +186,22 @@ def _suffix_logits(
     ids, positions = shared.ids.repeat(k, 1), shared.positions.repeat(1, k, 1)
     states = model.states(ids, positions, cache, candidates)  # (K, S, D)
     return core.lm_head(states[:, -1]).float()
+
+
+def _embedded(
+    model: VisionLanguageModel, ids: Tensor, rows: Sequence[Features]
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """The same tokens (1, S) with other pictures in each row.
+
+    Returns:
+        Embeddings (K, S, D), which tokens are pictures' (S,), and what deeper layers of the tower
+        add to them, (K, picture tokens, D) a layer.
+    """
+    tokens, *deeper = (torch.stack(layer) for layer in zip(*rows, strict=True))
+    seen = ids[0] == model.core().config.image_token_id
+    embeds = model.core().get_input_embeddings()(ids).repeat(len(rows), 1, 1)
+    embeds[:, seen] = tokens.to(embeds.dtype)
+    return embeds, seen, deeper
 
 
 def repeat(cache: DynamicCache, times: int) -> None:
