@@ -74,12 +74,15 @@ def test_grid_positions_follow_the_merged_tokens():
     ]  # fmt: skip
 
 
-def test_batched_vision_is_the_tower_of_transformers(model, pixels):
+@pytest.mark.parametrize("trained", [False, True])
+def test_batched_vision_is_the_tower_of_transformers(model, pixels, trained):
     patches = qwen.to_patches(pixels / 127.5 - 1)
     grid = torch.tensor([[1, qwen.GRID, qwen.GRID]] * len(pixels))
-    with torch.inference_mode():
+    kept = patches.clone()
+    with torch.inference_mode(not trained):
         states_, merged = qwen.batched_vision(model.model.visual, patches, (qwen.GRID, qwen.GRID))
         wanted = model.model.get_image_features(patches.flatten(0, 1), grid).pooler_output
+    assert torch.equal(patches, kept) and merged.requires_grad == trained
     assert states_.shape == (3, qwen.GRID**2, 256)
     assert merged.shape == (3, qwen.IMAGE_TOKENS, 256)
     torch.testing.assert_close(merged, torch.stack(list(wanted)), atol=1e-5, rtol=1e-4)

@@ -141,6 +141,22 @@ def turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, -1), sin)
 
 
+def turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """As `turned`, in place: where no gradient needs the rows, memory is what it waits for."""
+    first, second = x.chunk(2, -1)
+    (of_first, of_second), (across, back) = cos.chunk(2, -1), sin.chunk(2, -1)
+    moved = first * back
+    first.mul_(of_first).addcmul_(second, across)
+    second.mul_(of_second).add_(moved)
+    return x
+
+
+def gated(mlp: nn.Module, x: Tensor) -> Tensor:
+    """A gated layer (..., D) to (..., D); in place, where no gradient needs what it replaces."""
+    gate, up = mlp.act_fn(mlp.gate_proj(x)), mlp.up_proj(x)
+    return mlp.down_proj(gate * up if torch.is_grad_enabled() else gate.mul_(up))
+
+
 def batched_vision(
     visual: nn.Module, patches: Tensor, grid: tuple[int, int]
 ) -> tuple[Tensor, Tensor]:
@@ -164,14 +180,15 @@ def batched_vision(
     x = functional.linear(frame, weight.sum(2).flatten(1))  # (N, P, Dv)
     cos, sin = visual.rotary_pos_emb(x, grid_positions(*grid).to(x.device))  # (P, head_dim)
     cos, sin = cos.float(), signed(sin.float())
+    rotate = turned if torch.is_grad_enabled() else turn
     for block in visual.blocks:
         attention = block.attn
         qkv = attention.qkv(block.norm1(x)).view(n, p, 3, attention.num_heads, attention.head_dim)
         qkv = qkv.permute(2, 0, 3, 1, 4)  # (3, N, heads, P, head_dim)
-        q, k = turned(qkv[:2].float(), cos, sin).to(x.dtype)
+        q, k = rotate(qkv[:2].float(), cos, sin).to(x.dtype)
         y = attend(q, k, qkv[2])
         x = x + attention.proj(y.transpose(1, 2).reshape(n, p, -1))
-        x = x + block.mlp(block.norm2(x))
+        x = x + gated(block.mlp, block.norm2(x))
     merged = visual.merger(x.reshape(n * p, -1))
     return x, merged.view(n, -1, merged.shape[-1])
 

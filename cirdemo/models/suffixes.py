@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import DynamicCache
 
-from cirdemo.models.qwen import signed, turned
+from cirdemo.models.qwen import gated, signed, turn
 
 # attentions that differ in nothing but norms of queries and keys; others run through the library
 KNOWN = {"Qwen2VLAttention", "Qwen2_5_VLAttention", "Qwen3VLTextAttention"}
@@ -66,11 +66,11 @@ def keep(
     for number, layer in enumerate(language.layers):
         attention = layer.self_attn
         h = layer.input_layernorm(x)
-        k, v = turned(_heads(attention, "k", h), cos, sin), _heads(attention, "v", h)
+        k, v = turn(_heads(attention, "k", h), cos, sin), _heads(attention, "v", h)
         cache.update(k, v, number)
         if number == last:
             return
-        q = turned(_heads(attention, "q", h), cos, sin)
+        q = turn(_heads(attention, "q", h), cos, sin)
         k, v = (z.repeat_interleave(q.shape[1] // z.shape[1], 1) for z in (k, v))
         y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = _answered(layer, x, y.transpose(1, 2).flatten(2))
@@ -111,7 +111,7 @@ def last_states(
         asked = asking.shape[1]
         q = _heads(attention, "q", asking)  # (K, heads, Q, head_dim)
         k, v = _heads(attention, "k", h), _heads(attention, "v", h)  # (K, kv heads, S, head_dim)
-        q, k = turned(q, cos[-asked:], sin[-asked:]), turned(k, cos, sin)
+        q, k = turn(q, cos[-asked:], sin[-asked:]), turn(k, cos, sin)
         kept = cache.layers[number]
         y = _attend(q, k, v, kept.keys, kept.values, later[-asked:])
         x = _answered(layer, x[:, -1:] if number == last else x, y)
@@ -129,10 +129,7 @@ def _rotation(language: Any, embeds: Tensor, positions: Tensor) -> tuple[Tensor,
 def _answered(layer: Any, x: Tensor, y: Tensor) -> Tensor:
     """What a layer makes of its input and its attention's answers, (K, Q, D) each."""
     x = x + layer.self_attn.o_proj(y)
-    h = layer.post_attention_layernorm(x)
-    gate = layer.mlp.act_fn(layer.mlp.gate_proj(h))
-    # in place: a product three times as wide as the states needs no memory of its own
-    return x + layer.mlp.down_proj(gate.mul_(layer.mlp.up_proj(h)))
+    return x + gated(layer.mlp, layer.post_attention_layernorm(x))
 
 
 def _heads(attention: Any, name: str, h: Tensor) -> Tensor:
