@@ -117,7 +117,7 @@ def test_files_from_elsewhere_open(bench):
 def test_a_small_run_opens_as_an_evaluation(bench):
     part(bench, "Run")
     for name in ("setr", "cot", "union", "image"):
-        bench.locator("#bench-methods").get_by_label(name, exact=True).uncheck()
+        bench.locator("#bench-methods").get_by_label(f"{name}: ").uncheck()
     box = bench.locator("#bench-limit input")
     box.fill("6")
     box.press("Tab")

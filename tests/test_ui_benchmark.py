@@ -11,12 +11,14 @@ from fake_ui_engine import FakeEngine
 
 from cirdemo.evaluate import Measurement
 from cirdemo.export import report_json
+from cirdemo.lineup import methods
 from cirdemo.results import write
 from cirdemo.ui.benchmark.desk import Desk, Look, contents
 from cirdemo.ui.benchmark.events import BenchmarkHandlers
 from cirdemo.ui.benchmark.judge import AS_JUDGED, FITTED
 from cirdemo.ui.benchmark.run import PUBLIC, STEP, RunHandlers
 from cirdemo.ui.context import Context
+from cirdemo.ui.naming import choices
 from cirdemo.ui.shelf import Library
 from cirdemo.ui.view import View
 from tests.fakes import ScriptedJudge, fake_engine
@@ -294,3 +296,11 @@ def test_strangers_get_fewer_queries(folder):
     runs = RunHandlers(context_of(fake_engine(), public=True), None)
     desk, *_ = runs.start(None, "fables", "val", ["text"], 5000)
     assert desk.job.limit == PUBLIC
+
+
+def test_every_method_that_can_be_measured_is_explained():
+    shown = {name: label for label, name in choices(methods(fake_engine()))}
+    assert {"union", "cot", "setr", "rrf"} <= set(shown)
+    assert all(label.startswith(f"{name}: ") for name, label in shown.items())
+    assert shown["text"] == "text: the text alone"
+    assert choices(["rrf:text+union"]) == [("rrf:text+union", "rrf:text+union")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from cirdemo.lineup import DEPTH
 
 SAYS = {
@@ -16,7 +18,7 @@ SAYS = {
     "oti": "a pseudo-word is optimised for this picture",
     "qformer": "a Q-Former reads text and patches",
     "dpo": "a text tower tuned by preferences",
-    "dpo_published": "the same, as its published code does it",
+    "dpo_published": "dpo, as its published code does it",
     "cot": "reasoning: thinks in words, then embeds",
     "cot_direct": "no reasoning: embeds without a word",
     "rrf": "rank fusion: union, intersection and cot, by rank",
@@ -24,3 +26,8 @@ SAYS = {
     "setr_fused": "re-ranked by P(Yes) and the coarse score together",
     "caption": "no search: captions pictures, counted under “text exact”",
 }
+
+
+def choices(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Methods to pick from: what is shown, with what each is, and the name that it stands for."""
+    return [(f"{name}: {SAYS[name]}" if name in SAYS else name, name) for name in names]

@@ -14,6 +14,7 @@ from cirdemo.ui.benchmark.judge import AS_JUDGED, FITTED, RAW
 from cirdemo.ui.benchmark.run import CHOSEN, PUBLIC, RunHandlers, progress
 from cirdemo.ui.benchmark.scripts import COPIES, SORTS, STEPS, WALKS
 from cirdemo.ui.context import Context
+from cirdemo.ui.naming import choices
 from cirdemo.ui.wiring import CLICKS, PLAIN
 
 LEAD = (
@@ -229,7 +230,7 @@ def _run_page(made: dict[str, Any], context: Context, methods: list[str]) -> Non
                 elem_id="bench-split",
             )
             made["methods"] = gr.CheckboxGroup(
-                methods,
+                choices(methods),
                 value=[m for m in CHOSEN if m in methods],
                 label="Methods",
                 info="setr re-orders 50 candidates of intersection: most of the time goes there",
