@@ -114,6 +114,15 @@ def test_files_from_elsewhere_open(bench):
     bench.locator("#bench-detail header small", has_text="1 of").wait_for()
 
 
+def test_every_column_of_the_table_is_seen_on_a_small_desktop(bench):
+    bench.set_viewport_size({"width": 1024, "height": 844})
+    settled(bench)
+    sheet, table = (
+        bench.locator(f"#bench-table {part}").bounding_box() for part in (".sheet", "table.methods")
+    )
+    assert table["x"] + table["width"] <= sheet["x"] + sheet["width"]
+
+
 def test_a_small_run_opens_as_an_evaluation(bench):
     part(bench, "Run")
     for name in ("setr", "cot", "union", "image"):
