@@ -226,7 +226,7 @@ def render(handlers: QueryHandlers, gallery: str) -> QueryBar:
                     max_lines=1,
                     max_length=200,
                     elem_id="compare-reference",
-                    min_width=100,
+                    min_width=128,
                 )
                 words = gr.Textbox(
                     value=text,
