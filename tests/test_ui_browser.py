@@ -78,6 +78,13 @@ def test_no_width_scrolls_sideways(page, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_where_a_reference_comes_from_can_be_hit_with_a_finger(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    for name in ("Upload file", "Capture from camera", "Paste from clipboard"):
+        box = page.locator("#reference").get_by_role("button", name=name).bounding_box()
+        assert box["width"] >= 30 and box["height"] >= 30
+
+
 def test_what_is_being_written_outlives_a_new_answer(page):
     ask(page, "with a scarf and a hat")
     page.locator("#search:enabled").wait_for(timeout=120_000)
