@@ -230,7 +230,7 @@ def render(context: Context) -> LearnTab:
             made["run"] = gr.Button("Run it", variant="primary", elem_id="learn-run")
             made["search"] = gr.Button("Open in Search", elem_id="learn-search")
             made["sheet"] = gr.DownloadButton(
-                "Download case sheet (HTML, prints on a page)",
+                "Case sheet (HTML, one page)",
                 visible=False,
                 elem_id="learn-sheet",
             )
