@@ -42,6 +42,10 @@ def test_a_plan_is_made_of_what_was_measured(tmp_path):
         ("index", {"builds": {"whole": whole}}),
     ):
         (tmp_path / f"bench-{name}.json").write_text(json.dumps(body))
-    assert plan.costs(tmp_path) == COST
+    assert plan.costs(plan.measured(tmp_path)) == COST
     text = tables.markdown(plan.bench(tmp_path))
-    assert text.count("\n| 1,000,000, ") == 2 and "**" in text
+    assert text.count("\n| 1,000,000 |") == 2
+    # one row is worked out in words, with the figures of the table
+    busy = plan.plan(10**8, 1000, COST)
+    sums = f"{busy.shards:,} × {busy.copies:,} + {busy.judges:,} = {busy.machines:,}."
+    assert sums in text and f"+ {busy.judges:,} | **{busy.machines:,}** |" in text

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from cirdemo.types import BadInput
 
 PICTURES = (10**6, 10**8, 10**10)
 QUERIES = (10, 1000)  # a second
+SHOWN = (10**8, 1000)  # the row that is worked out in words
 NEEDED = ("search", "rerank", "index")
 MEMORY = 48 * 2**30  # bytes of a machine for vectors and codes
 CORES = 16  # of a machine
@@ -37,8 +38,8 @@ class Costs:
     build_seconds: float  # processor time of a picture, of a whole build
 
 
-def costs(folder: Path) -> Costs:
-    """The costs from `bench-NAME.json` files of `bench … --out`.
+def measured(folder: Path) -> dict[str, Any]:
+    """The reports that a plan is made of, from `bench-NAME.json` files of `bench … --out`.
 
     Raises:
         BadInput: A file is missing.
@@ -51,6 +52,11 @@ def costs(folder: Path) -> Costs:
                 f"{path} is missing: run python -m cirdemo bench {name} --out {folder} first."
             )
         found[name] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def costs(found: Mapping[str, Any]) -> Costs:
+    """The costs that these reports hold."""
     rows = [r for r in found["search"]["rows"] if r["default"] and r["kind"] != "flat"]
     largest = max(rows, key=lambda row: row["n"])
     built = found["index"]["builds"]["whole"]
@@ -104,7 +110,8 @@ def bench(folder: Path) -> dict[str, Any]:
     Raises:
         BadInput: Something has not been measured.
     """
-    cost = costs(folder)
+    found = measured(folder)
+    cost = costs(found)
     plans = [plan(n, q, cost) for n in PICTURES for q in QUERIES]
     report: dict[str, Any] = {
         "bench": "plan",
@@ -114,17 +121,20 @@ def bench(folder: Path) -> dict[str, Any]:
             for p in plans
         ],
     }
-    return report | {"tables": [_table(plans)], "notes": [_note(cost)]}
+    notes = [_sums(plan(*SHOWN, cost), cost), _costs(cost, found), ASSUMED]
+    return report | {"tables": [_table(plans)], "notes": notes}
 
 
 def _table(plans: Sequence[Plan]) -> dict[str, Any]:
-    head = ["pictures, queries/s", "vectors", "× copies", "judges", "machines", "scan", "built by"]
+    head = ["pictures", "queries a second", "hold the vectors", "copies of these", "judge"]
+    head += ["**machines in all**", "a query's scan", "build the gallery"]
     rows = [
         [
-            f"{p.pictures:,}, {p.queries:,}",
+            f"{p.pictures:,}",
+            f"{p.queries:,}",
             f"{p.shards:,}",
-            f"{p.copies:,}",
-            f"{p.judges:,}",
+            f"× {p.copies:,}",
+            f"+ {p.judges:,}",
             f"**{p.machines:,}**",
             number(1000 * p.wait, "ms"),
             f"{p.builders:,}",
@@ -134,17 +144,49 @@ def _table(plans: Sequence[Plan]) -> dict[str, Any]:
     return {"head": head, "rows": rows}
 
 
-def _note(cost: Costs) -> str:
-    scan = 1e9 * cost.scan_seconds_a_vector
+def _sums(p: Plan, cost: Costs) -> str:
+    """One row, worked out in words."""
+    each = CORES * BUSY
+    held = p.pictures / p.shards
+    lists = f", of which {_part(LISTS_READ)} is scanned" if held > IVF_FROM else ""
     return (
-        f"From the measured {number(cost.bytes_a_vector)} bytes and {number(scan, 'ns')} of a scan "
-        f"a vector, {number(1000 * cost.judge_seconds, 'ms')} for 50 verdicts of the embedded "
-        f"judge, {number(1000 * cost.build_seconds, 'ms')} to take in a picture. Assumed: machines "
-        f"of {CORES} such cores and {MEMORY // 2**30} GiB for vectors, {BUSY:.0%} busy; above "
-        f"{IVF_FROM:,} vectors a machine, lists of which {LISTS_READ:.0%} are read, whose recall "
-        "has to be measured on the gallery; pictures and small copies on an object store; a "
-        f"gallery built within {HOURS} hours. A judge of billions of parameters changes the "
-        "judges' column in proportion to its cost, and nothing else. Writing the descriptions and "
-        "encoding the query are not counted: the app's table says what they take, and machines for "
-        "them come on top."
+        f"One row worked out, {p.pictures:,} pictures at {p.queries:,} queries a second. "
+        f"{p.pictures:,} × {cost.bytes_a_vector:,.0f} bytes / {MEMORY // 2**30} GiB: {p.shards:,} "
+        f"machines hold the vectors. Each holds {held / 1e6:,.1f} million{lists}: "
+        f"{number(1000 * p.wait, 'ms')}. {p.queries:,} × {number(1000 * p.wait, 'ms')} / "
+        f"{each:g} cores: {p.copies:,} copies of these machines. {p.queries:,} × "
+        f"{number(1000 * cost.judge_seconds, 'ms')} / {each:g} cores: {p.judges:,} machines judge. "
+        f"{p.shards:,} × {p.copies:,} + {p.judges:,} = {p.machines:,}. "
+        f"{p.pictures:,} × {number(1000 * cost.build_seconds, 'ms')} / {each:g} cores / "
+        f"{HOURS} hours: {p.builders:,} machines build the gallery, once."
     )
+
+
+def _costs(cost: Costs, found: Mapping[str, Any]) -> str:
+    scan = 1e9 * cost.scan_seconds_a_vector
+    text = (
+        f"Measured, on one core each: {cost.bytes_a_vector:,.0f} bytes and {number(scan, 'ns')} of "
+        f"a scan a vector; {number(1000 * cost.judge_seconds, 'ms')} for 50 verdicts of the "
+        f"embedded judge; {number(1000 * cost.build_seconds, 'ms')} to take in a picture."
+    )
+    places: dict[str, list[str]] = {}
+    for name, told in found.items():
+        places.setdefault(told.get("machine", {}).get("processor", ""), []).append(name)
+    named = [f"{' and '.join(names)} on {place}" for place, names in places.items() if place]
+    return f"{text} ({'; '.join(named)}.)" if named else text
+
+
+def _part(share: float) -> str:
+    return f"1 in {1 / share:.0f}"
+
+
+ASSUMED = (
+    f"Assumed: machines of {CORES} such cores, {BUSY:.0%} of them busy ({CORES * BUSY:g} cores), "
+    f"with {MEMORY // 2**30} GiB for vectors; above {IVF_FROM:,} vectors a machine, lists of which "
+    f"{_part(LISTS_READ)} is read, whose recall has to be measured on the gallery, and finding "
+    "these lists is not counted; pictures and small copies on an object store; a gallery built "
+    f"within {HOURS} hours. No machine is spare: where one may fail, add a copy. A judge of "
+    "billions of parameters changes the column of machines that judge in proportion to its cost, "
+    "and nothing else. Writing the descriptions and encoding the query are not counted: the app's "
+    "table says what they take, and machines for them come on top."
+)
