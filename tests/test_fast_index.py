@@ -71,6 +71,39 @@ def test_depth_buys_recall(index):
     assert found[1] < 0.95 < found[16]
 
 
+def test_codes_of_few_directions_find_what_differs_in_them(tmp_path):
+    made = []
+    for _ in range(2):
+        short = FastScanIndex(DIM, depth=16, share=1 / 2)
+        short.add(VECTORS)
+        made.append(short.dump())
+    assert made[0] == made[1]  # builds of the same pictures have the same bytes
+    (tmp_path / "index").write_bytes(made[0])
+    opened = FastScanIndex.open(tmp_path / "index", 16)
+    queries = composed(VECTORS, WORDS, 50, seed=3)
+    scores, rows = opened.search(queries, 50)
+    assert shared(rows, nearest(VECTORS, queries)) > 0.95
+    np.testing.assert_array_equal(rows, short.search(queries, 50)[1])
+    truth = np.take_along_axis(queries @ VECTORS.T, rows, 1)  # of whole vectors, not of the codes
+    np.testing.assert_allclose(scores, truth, atol=2e-3)
+
+
+def test_codes_are_of_few_directions_only_where_these_are_enough(monkeypatch):
+    monkeypatch.setattr(fast_index, "FLAT_BELOW", 1000)
+    random = np.random.default_rng(2)
+    bases = {24: np.linalg.qr(random.normal(size=(DIM, 24)))[0].T, DIM: np.eye(DIM)}
+    sizes = {}
+    for rank, basis in bases.items():
+        rows = (random.normal(size=(3000, rank)) @ basis).astype(np.float32)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        found, facts = fitted(rows, Words())
+        assert found is not None and facts.recall >= fast_index.LEAST_RECALL
+        sizes[rank] = found.dump()
+    whole = FastScanIndex(DIM)
+    whole.add(VECTORS)
+    assert len(sizes[24]) < len(sizes[DIM]) == len(whole.dump())
+
+
 def test_small_galleries_are_searched_exactly():
     assert fitted(VECTORS, Words()) == (None, FLAT)
 
