@@ -91,7 +91,12 @@ def test_the_shipped_reasoner_streams_what_it_writes_at_once():
             assert none is None
             assert rationale.caption.startswith(part.caption)
             assert not part.reasoning or part.caption == rationale.caption
-        # a conclusion by hand: the vector turns to it (a caption by hand is hardly heard)
+        # a caption by hand: the conclusion follows it, whatever the picture shows
+        coat = rationale.caption.split()[1]
+        recoloured = steps(rationale.caption.replace(coat, "pink"))
+        *_, (pink, _) = reasoner.stream(query, recoloured)
+        assert pink.conclusion == rationale.conclusion.replace(coat, "pink")
+        # a conclusion by hand: the vector turns to it
         other = steps(rationale.caption, rationale.reasoning, "two pink frogs jumping")
         *_, (_, steered) = reasoner.stream(query, other)
         said = engine.parts.encoder.get().encode_texts([other.conclusion])[0]
