@@ -98,7 +98,8 @@ def visited(visitors):
     async def all_of_them():
         await asyncio.gather(*(visitor.visit() for visitor in visitors))
 
-    asyncio.run(all_of_them())
+    with ThreadPoolExecutor(1) as other:  # in this thread a browser's loop may run already
+        other.submit(asyncio.run, all_of_them()).result()
 
 
 def p95(values):
