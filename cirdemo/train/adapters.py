@@ -49,8 +49,8 @@ class JudgeRecipe:
     told: float = 0.9  # share of queries with the stage-1 description in the prompt
     misled: float = 0.05  # share whose description is another query's
     misread: float = 0.05  # share whose caption is not quite the reference's
-    impossible: float = 0.35  # share of queries that nothing satisfies
-    absent: float = 0.4  # of them in fables, share that speak of an animal that is not there
+    impossible: float = 0.25  # share of queries that nothing satisfies
+    absent: float = 0.6  # of them in fables, share that speak of an animal that is not there
     literal: float = 0.4  # of those, share whose description shows the animal all the same
     surroundings: float = 0.45  # share of fables queries that are about them on purpose ...
     alike: int = 2  # ... with pictures of the wanted animals elsewhere: they are misjudged most
