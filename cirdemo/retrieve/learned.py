@@ -41,7 +41,7 @@ class CotComposer:
     Needs: a reasoner: a vision-language model with the adapter `cot`.
     Differs: from `union` and `intersection` in that the vector is the hidden state at `<emb>`
         and not the encoder's vector of a text: a conclusion written by hand turns it only half
-        the way, a caption written by hand hardly at all, since the state also sees the picture.
+        the way, since the state also sees the picture.
     """
 
     name = "cot"
