@@ -268,6 +268,7 @@ def test_the_judge_is_trained_on_what_it_will_answer(cirr, tmp_path):
     reference = large_data.picture(ask.gallery, ask.triplet.reference_id, recipe.pixels)
     before = [reference, prompts.judge_prompt(ask.triplet.modification, ask.wanted)]
     loaded = VisionLanguageModel.load(MODEL, {"judge": str(tmp_path)})
+    loaded.core().model.visual.config.shifts = None  # read once, as they are in training
     answers = [margin for _, margin in loaded.yes_no(before, images, adapter="judge")]
     np.testing.assert_allclose(answers, margins.numpy(), atol=2e-3)
     plain = [margin for _, margin in loaded.yes_no(before, images)]
@@ -305,6 +306,7 @@ def test_cot_reads_its_vector_where_it_was_trained(cirr, cache, tmp_path, publis
     assert float(losses["text"]) == 0
     cot.save(tmp_path / "cot")
     loaded = VisionLanguageModel.load(source, {"cot": str(tmp_path / "cot")})
+    loaded.core().model.visual.config.shifts = None  # read once, as they are in training
     reference = large_data.picture(ask.gallery, ask.triplet.reference_id, recipe.pixels)
     said = ask.triplet.modification
     (vector,) = loaded.embed([[reference, prompts.direct_prompt(said)]])
