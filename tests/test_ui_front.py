@@ -1,6 +1,7 @@
 """The page is made once, and what sessions begin with is worked out once."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 
 import gradio as gr
@@ -37,7 +38,8 @@ def ask(app, *requests):
         async with httpx.AsyncClient(transport=transport, base_url="http://a") as client:
             return await asyncio.gather(*(client.get(p, headers=h) for p, h in requests))
 
-    return asyncio.run(all_of_them())
+    with ThreadPoolExecutor(1) as other:  # in this thread a browser's loop may run already
+        return other.submit(asyncio.run, all_of_them()).result()
 
 
 @pytest.mark.parametrize("packed", ["br", "gzip", "identity"])
