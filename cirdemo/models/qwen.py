@@ -220,8 +220,13 @@ def read(
     """Merged tokens (N, T, D) of pictures (N, P, C): the mean over what shifted copies give.
 
     The language model reads the mean as it reads one picture's tokens, since they mostly agree;
-    where one copy makes a cat a rabbit, the others outvote it. Captions of held-out pictures:
-    see "How the models were made" in the README.
+    where one copy makes a cat a rabbit, the others outvote it.
+
+    Args:
+        visual: As for `batched_vision`.
+        patches: The same.
+        grid: The same.
+        shifts: Pixels across and down of each copy; none: the picture is read once, as it is.
     """
     if not shifts:
         return batched_vision(visual, patches, grid)[1]
