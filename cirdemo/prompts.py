@@ -142,16 +142,16 @@ def continue_rationale(given: Rationale, text: str) -> Rationale:
 
 
 def prompt_hash() -> str:
-    """Identity of the prompts, stored with caches and exports."""
+    """Identity of the prompts as they are put together, stored with caches and exports."""
+    text, caption, wanted = "{text}", "{caption}", "{wanted}"
     parts = (
         CAPTION,
-        REFERENCE,
-        MODIFICATION,
-        *DESCRIBE.values(),
         NEXT,
-        JUDGE,
-        REASON,
-        DIRECT,
+        *(describe_prompt(text, mode, caption) for mode in DESCRIBE),
+        judge_prompt(text, wanted, caption),
+        judge_prompt(text, wanted),
+        reason_prompt(text),
+        direct_prompt(text),
         RATIONALE,
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]

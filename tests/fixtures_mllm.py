@@ -1,4 +1,4 @@
-"""The embedded language model on random weights, saved as the trained one is, with adapters."""
+"""The embedded language model on random weights, saved as the trained one is, with lora."""
 
 import numpy as np
 import pytest
@@ -7,18 +7,18 @@ from PIL import Image
 from torch import nn
 
 from cirdemo.models.mllm import VisionLanguageModel
-from cirdemo.train import adapters, mllm
+from cirdemo.train import lora, mllm
 
 
 def _adapter(folder, name, seed):
     model, _ = mllm.fresh(0)
     torch.manual_seed(seed)
-    tuned = adapters.with_lora(model, name, 4, 8)
+    tuned = lora.with_lora(model, name, 4, 8)
     for key, weight in tuned.named_parameters():
         if "lora_B" in key:  # fresh ones are zero and change nothing
             nn.init.normal_(weight, std=0.1)
     projection = nn.Linear(256, 32, bias=False) if name == "cot" else None
-    adapters.save_adapter(tuned, name, folder, projection)
+    lora.save_adapter(tuned, name, folder, projection)
 
 
 @pytest.fixture(scope="module")

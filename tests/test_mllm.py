@@ -3,6 +3,7 @@ every shortcut must give what the plain way gives."""
 
 # ruff: noqa: F811
 
+import json
 import shutil
 
 import numpy as np
@@ -14,7 +15,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from cirdemo import prompts
-from cirdemo.models import verdicts
+from cirdemo.models import loading, verdicts
 from cirdemo.models.mllm import VisionLanguageModel
 from cirdemo.train import vocabulary
 from cirdemo.types import CirError, MissingCheckpoint
@@ -299,6 +300,17 @@ def test_identity_follows_weights_and_adapters(home, vlm):
     judge = VisionLanguageModel.load(str(home / "mllm"), {"judge": str(home / "judge")}).identity
     assert bare.startswith("mllm@")
     assert len({bare, judge, vlm.identity}) == 3
+
+
+def test_identity_follows_settings_but_not_what_is_told_of_a_training(home, tmp_path):
+    before = loading.digest(str(home / "mllm"), {})
+    folder = shutil.copytree(home / "mllm", tmp_path / "mllm")
+    (folder / "meta.json").write_text("{}")
+    assert loading.digest(str(folder), {}) == before
+    config = json.loads((folder / "config.json").read_text())
+    config["vision_config"]["shifts"] = [[0, 0], [4, 4]]  # how often a picture is read
+    (folder / "config.json").write_text(json.dumps(config))
+    assert loading.digest(str(folder), {}) != before
 
 
 def test_shards_are_below_ten_megabytes(home):

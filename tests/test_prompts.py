@@ -80,6 +80,12 @@ def test_the_hash_follows_every_prompt(monkeypatch, name):
     assert prompts.prompt_hash() != before
 
 
+def test_the_hash_follows_how_a_prompt_is_put_together(monkeypatch):
+    before = prompts.prompt_hash()
+    monkeypatch.setattr(prompts, "judge_prompt", lambda text, wanted, caption="": text + wanted)
+    assert prompts.prompt_hash() != before
+
+
 @pytest.mark.parametrize("mode", ["union", "intersection"])
 def test_the_hash_follows_every_mode(monkeypatch, mode):
     before = prompts.prompt_hash()

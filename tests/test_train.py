@@ -17,9 +17,12 @@ from cirdemo.data.drawn import edits, fables, queries, reasoning
 from cirdemo.models.encoders import OpenClipEncoder
 from cirdemo.models.mllm import VisionLanguageModel
 from cirdemo.train import (
-    adapters,
     chat,
+    cot,
     encoder,
+    job,
+    judge,
+    looked,
     mllm,
     pools,
     recipes,
@@ -39,13 +42,14 @@ SECONDS = 0.5  # at least one step each, whatever the machine
 def short(monkeypatch):
     """Small batches, few pictures, nothing compiled; the recipes' code is untouched."""
     monkeypatch.setattr(recipes, "FEWEST", FAMILIES)
-    monkeypatch.setattr(recipes, "compiled", lambda function, **_: function)
+    for module in (recipes, looked):
+        monkeypatch.setattr(module, "compiled", lambda function, **_: function)
     for module, name, sizes in (
         (encoder, "EncoderRecipe", {"families": 2, "each": 4}),
         (vision, "VisionRecipe", {"batch": 8}),
         (mllm, "MllmRecipe", {"batch": 2}),
-        (adapters, "JudgeRecipe", {"batch": 2, "candidates": 3}),
-        (adapters, "CotRecipe", {"batch": 2, "negatives": 8}),
+        (judge, "JudgeRecipe", {"batch": 2, "candidates": 3, "taken": 1}),
+        (cot, "CotRecipe", {"batch": 2, "negatives": 8}),
     ):
         monkeypatch.setattr(module, name, functools.partial(getattr(module, name), **sizes))
 
@@ -225,13 +229,13 @@ def test_held_out_families_are_never_trained_on(held_out, home):
 
 
 def test_language_models_read_pictures_that_their_tower_has_not_seen(tmp_path):
-    def job(seed):
-        drawn = {"fables": pools.drawn_pool("fables", 3, recipes.POOL_SEED, tmp_path / "pools")}
+    def of(seed):
+        drawn = {"fables": pools.drawn_pool("fables", 3, job.POOL_SEED, tmp_path / "pools")}
         state = tmp_path / "train" / "judge"
-        return recipes.Job({"fables": 3}, drawn, 1.0, seed, tmp_path, tmp_path, state, None)
+        return job.Job({"fables": 3}, drawn, 1.0, seed, tmp_path, tmp_path, state, None)
 
-    seen = job(0).drawn["fables"].pool.contents
-    one, two = (job(seed).read()["fables"] for seed in (0, 1))
+    seen = of(0).drawn["fables"].pool.contents
+    one, two = (of(seed).read()["fables"] for seed in (0, 1))
     assert len(one.pictures) == len(two.pictures) == 30
     for mine, others in ((one, seen), (two, seen), (two, one.pool.contents)):
         assert not set(mine.pool.contents) & set(others)
@@ -280,16 +284,29 @@ def test_matrices_go_to_muon_and_all_else_to_adamw():
 # --- what the judge is shown --------------------------------------------------------------
 
 
+class Coarse:
+    """Finds any pictures, and keeps what it was asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def best(self, world, texts, count):
+        self.asked.append((world, texts[0]))
+        first = len(self.asked) % 7
+        return np.arange(first, first + count)[None]
+
+
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory):
     """A judge's trainer without its model, and fables queries by the kind of their edit."""
     folder = tmp_path_factory.mktemp("pool")
     drawn = {w: pools.drawn_pool(w, 20, 1, folder) for w in ("fables", "wardrobe")}
-    trainer = adapters.JudgeTrainer.__new__(adapters.JudgeTrainer)
-    trainer.recipe, trainer.steps = adapters.JudgeRecipe(), adapters.PRACTISED
+    trainer = judge.JudgeTrainer.__new__(judge.JudgeTrainer)
+    trainer.recipe, trainer.steps = judge.JudgeRecipe(), judge.PRACTISED
     trainer.stream = mllm.QueryStream(drawn, 0)
+    trainer.coarse = Coarse()
     trainer.hard = {w: np.zeros((len(d.targets), 1), np.int32) for w, d in drawn.items()}
-    trainer.subjects = adapters.by_subject(drawn["fables"].pool)
+    trainer.subjects = judge.by_subject(drawn["fables"].pool)
     return trainer, drawn["fables"]
 
 
@@ -297,7 +314,7 @@ def test_edits_of_the_surroundings_are_asked_about_the_same_animals_elsewhere(sh
     trainer, drawn = shown
     pool, looked = drawn.pool, 0
     for number, asked in enumerate(pool.asked):
-        if asked.edit.kind not in adapters.AROUND:
+        if asked.edit.kind not in judge.AROUND:
             continue
         wanted = pool.contents[asked.reference].subject
         there = {i for i, scene in enumerate(pool.contents) if scene.subject == wanted}
@@ -324,6 +341,37 @@ def test_the_judge_reads_the_caption_and_mostly_the_true_one(shown):
     assert 0.8 < true / told < 1.0  # some are misread, as a caption can be
 
 
+def test_what_nothing_satisfies_is_asked_of_what_a_careless_reader_would_find(shown):
+    trainer, drawn = shown
+    trainer.turns = chat.Turns(vocabulary.chat_tokenizer())
+    possible = 0
+    for number in range(len(drawn.pool.asked)):
+        trainer.coarse.asked.clear()
+        tree, truths, _ = trainer.tree("fables", number)
+        if not trainer.coarse.asked:
+            possible += 1
+            assert sum(truths) > 0
+            continue
+        first = len(trainer.coarse.asked) % 7
+        found = {trainer.stream.base["fables"] + i for i in range(first, first + judge.FIRST)}
+        pictures = [segment.pictures[0] for segment in tree[2:]]
+        assert len(pictures) == len(set(pictures)) == trainer.recipe.candidates
+        assert len(found & set(pictures)) >= trainer.recipe.taken
+        assert not any(truths)
+    assert 0.1 < 1 - possible / len(drawn.pool.asked) < 0.4
+
+
+def test_a_training_that_goes_on_asks_in_another_order(tmp_path):
+    start = tmp_path / "judge"
+    start.mkdir()
+    (start / "meta.json").write_text(json.dumps({"seed": 4, "started_from": {"seed": 3}}))
+
+    def of(before):
+        return job.Job({}, {}, 1.0, 4, tmp_path, tmp_path, tmp_path / "train" / "judge", before)
+
+    assert len({of(None).order, of(start).order, of(tmp_path).order}) == 3
+
+
 def test_edits_of_the_surroundings_come_more_often_than_they_occur(shown):
     trainer, drawn = shown
     kinds = [
@@ -331,6 +379,6 @@ def test_edits_of_the_surroundings_come_more_often_than_they_occur(shown):
         for w, n in (trainer._draw() for _ in range(400))
         if w == "fables"
     ]
-    share = sum(k in adapters.AROUND for k in kinds) / len(kinds)
-    natural = sum(a.edit.kind in adapters.AROUND for a in drawn.pool.asked) / len(drawn.pool.asked)
+    share = sum(k in judge.AROUND for k in kinds) / len(kinds)
+    natural = sum(a.edit.kind in judge.AROUND for a in drawn.pool.asked) / len(drawn.pool.asked)
     assert share > natural + 0.2

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from cirdemo.builder import build_engine
 from cirdemo.config import Settings
-from cirdemo.data.drawn import queries, wardrobe
+from cirdemo.data.drawn import phrases, queries, wardrobe
 from cirdemo.models import fusion, trained
 from cirdemo.models.encoders import OpenClipEncoder
 from cirdemo.retrieve.tuned import DpoComposer, DpoPublished, QFormerComposer
@@ -126,6 +126,21 @@ def test_patch_tokens_are_what_training_saw(encoder):
     (tokens,) = fusion.patch_tokens(encoder, [query.reference])
     wanted = encoded.image_tower(encoder.model, encoder.pixels([query.reference]))[1][0]
     torch.testing.assert_close(tokens, wanted, atol=1e-5, rtol=1e-4)
+
+
+def test_a_short_text_asks_for_the_same(worlds):
+    recipe = trainers.QFormerRecipe(terse=1.0, dropped=1.0)
+    trainer = trainers.QFormerTrainer(None, WORDS, _asks(worlds), recipe, 0)
+    for text, left in (
+        ("could you make the dog red", "you dog red"),
+        ("a cat instead of the dog please", "cat instead of dog"),
+        ("is blue and not red", "blue and not red"),
+        ("make it a", "make it a"),  # nothing would be left
+    ):
+        assert trainer.shorten(text) == left
+    words = {w for some in phrases.FABLES.values() for w in " ".join(some.common).split()}
+    words |= {w for some in phrases.WARDROBE.values() for w in " ".join(some.common).split()}
+    assert words >= phrases.MANNER - {"an"}  # which comes with an owl
 
 
 def test_the_qformer_learns_and_loads_as_it_was(worlds, encoder, tmp_path):

@@ -17,6 +17,8 @@ from cirdemo.hub import absent, revision
 from cirdemo.models.trusted import check_model_folder
 from cirdemo.types import MissingCheckpoint
 
+HASHED = (".safetensors", ".json", ".jinja")  # of a model's folder: weights, settings, template
+TOLD = ("meta.json", "calibration.json")  # of weights and judgements, and read by neither
 SMALLEST = 4 * 32 * 32  # pixels of a picture: four tokens of the coarsest published model
 
 
@@ -111,10 +113,11 @@ def add_embedding_token(model: Any, tokenizer: Any) -> bool:
 
 
 def digest(source: str, adapters: Mapping[str, Path]) -> str:
-    """Hash of the weights and of the prompts: what an answer depends on."""
+    """Hash of weights, settings and prompts: what an answer depends on."""
     digest = hashlib.sha256(f"{prompts.prompt_hash()}{revision(source)}".encode())
     for folder in (Path(source), *adapters.values()):
-        for path in sorted(folder.glob("*.safetensors")) if folder.is_dir() else ():
+        files = sorted(folder.iterdir()) if folder.is_dir() else []
+        for path in (p for p in files if p.suffix in HASHED and p.name not in TOLD):
             with path.open("rb") as file:
                 digest.update(file.read(4 << 20))
     return digest.hexdigest()[:12]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cirdemo.data.drawn import phrases
 from cirdemo.data.drawn.queries import FAMILY_PICTURES
 from cirdemo.models import fusion, trained
 from cirdemo.train.encoded import Encoded
@@ -48,6 +49,8 @@ class QFormerRecipe:
     fresh: float = 0.3  # share of fables queries that are made up beside the pool's own
     bank: int = 4096  # pictures drawn as negatives, beside in-batch targets and mined near misses
     hidden_words: float = 0.03  # share of words replaced, so that no single one is relied on
+    terse: float = 0.5  # share of texts that lose words of their phrasing ...
+    dropped: float = 0.4  # ... each with this probability: what is left has to do in any order
     temperature: float = 0.07
     lr: float = 2e-3
 
@@ -170,6 +173,14 @@ class QFormerTrainer:
         self.words = torch.Generator().manual_seed(seed)
         self.forward = self.net.forward
 
+    def shorten(self, text: str) -> str:
+        """The text, or the same with fewer of the words that only its phrasing has."""
+        r, rng = self.recipe, self.asks.rng
+        if rng.random() >= r.terse:
+            return text
+        kept = [w for w in text.split() if w not in phrases.MANNER or rng.random() >= r.dropped]
+        return " ".join(kept) or text
+
     def hide(self, ids: Tensor) -> Tensor:
         """Ids (N, T) with some words replaced by others; first and last tokens stay."""
         inner = torch.zeros_like(ids, dtype=torch.bool)
@@ -204,6 +215,7 @@ class QFormerTrainer:
         world = self.asks.world()
         fresh = r.fresh if world.world == "fables" else 1.0
         references, texts, targets = self.asks.draw(world, r.batch, fresh=fresh, single=r.single)
+        texts = [self.shorten(text) for text in texts]
         ids = self.hide(fusion.text_ids(self.tokenizer, texts))
         tokens = torch.from_numpy(world.tokens[references].astype(np.float32))  # (N, P, W)
         vectors = self.forward(tokens, ids)  # (N, D)

@@ -1,7 +1,7 @@
 """`train judge|cot --data DIR`: LoRA on a published vision-language model, with accelerate.
 
-The adapters and losses of `train/adapters.py` on real pictures: transformers' own forward, vision
-tower frozen; number format, accumulation and several processes by accelerate.
+The losses of `train/judge.py` and `train/cot.py` on real pictures: transformers' own forward,
+vision tower frozen; number format, accumulation and several processes by accelerate.
 """
 
 from __future__ import annotations

@@ -3,43 +3,29 @@
 from __future__ import annotations
 
 import functools
-import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from cirdemo.data.drawn import queries
 from cirdemo.models import fusion as fusion_nets
 from cirdemo.models import qwen, trained
-from cirdemo.models.familiar import Familiar, token_statistics
 from cirdemo.registry import unknown
-from cirdemo.train import pools
+from cirdemo.train import looked, pools
 from cirdemo.train.batches import Pictures
 from cirdemo.train.compiled import compiled
-from cirdemo.train.encoded import Encoded, digest, encoded
-from cirdemo.train.fit import Schedule, fit, told, write_meta
-from cirdemo.train.precision import autocast
+from cirdemo.train.encoded import Encoded, encoded
+from cirdemo.train.fit import fit
+from cirdemo.train.job import POOL_SEED, Job, drawing
 from cirdemo.types import MissingCheckpoint
-
-log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).resolve().parents[2]
 FAMILIES = {"fables": 8000, "wardrobe": 2000}  # of ten pictures each, at a full budget
-READ = {"fables": 4000, "wardrobe": 1000}  # of them, whose tokens the language model reads
 FULL_BUDGET = 1200.0  # seconds from which all families are drawn; shorter runs draw a share
 FEWEST = 40  # families of each world in the shortest run
-POOL_SEED = 1
 VISION_SHARE = 0.6  # of the language model's budget that its vision tower gets
-AGAIN = 0.5  # of the learning rate, when training goes on from earlier weights
-CHUNK = 250  # pictures encoded at once
-SEEN = 1500  # pictures of each world that say what is familiar
-HARD = 100  # coarse candidates a query's negatives are drawn from
 SECONDS = {
     "encoder": 2400.0,
     "vision": 2400.0,
@@ -90,7 +76,7 @@ def run(
     families = {world: _families(name, world, share, cache) for world in FAMILIES}
     reads = name in READERS and (name != "mllm" or start is not None)  # its tower is trained
     drawn = {
-        world: pools.drawn_pool(world, count, POOL_SEED, cache / "pools", _drawing(world))
+        world: pools.drawn_pool(world, count, POOL_SEED, cache / "pools", drawing(world))
         for world, count in ({} if reads else families).items()
     }
     base = base or ROOT / "checkpoints" / "embedded"
@@ -103,89 +89,11 @@ def run(
     return {"recipe": name, "out": str(folder), "seed": seed, **facts}
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What a recipe is to do."""
-
-    families: dict[str, int]  # by world, as many as the budget is worth
-    drawn: dict[str, pools.DrawnPool]  # them; none for those that only read others
-    seconds: float
-    seed: int
-    out: Path  # folder of the checkpoint
-    base: Path  # folder with the models that it builds on
-    state: Path  # stem of the resumable state
-    start: Path | None  # folder with weights to go on from
-
-    def schedule(self, lr: float, share: float = 1.0, **settings: Any) -> Schedule:
-        """A schedule over a share of the budget; slower where training goes on."""
-        lr *= AGAIN if self.start else 1.0
-        return Schedule(seconds=self.seconds * share, lr=lr, **settings)
-
-    def read(self) -> dict[str, pools.DrawnPool]:
-        """The pictures that a language model is trained on: fewer than its tower saw, and others.
-
-        A tower may read the pictures it was trained on better than any other; a language model, a
-        judge or a reasoner that learns from those trusts it more than it deserves. The seed says
-        which pictures, so that a training that goes on reads new ones.
-        """
-        return {
-            world: pools.drawn_pool(
-                world,
-                min(READ[world], count),
-                POOL_SEED + 1 + self.seed,
-                self.kept("pools"),
-                _drawing(world),
-            )
-            for world, count in self.families.items()
-        }
-
-    def kept(self, name: str) -> Path:
-        """A folder of what is computed once and used by several recipes."""
-        return self.state.parents[1] / name
-
-    def done(
-        self, recipe: Any, facts: dict[str, float], drawn: dict[str, pools.DrawnPool] | None = None
-    ) -> dict[str, Any]:
-        """Write `meta.json`; what `run` reports. `drawn`: the pictures used, if not all."""
-        started = {"started_from": told(self.start)} if self.start else {}
-        write_meta(
-            self.out,
-            recipe,
-            seed=self.seed,
-            data=_data(drawn or self.drawn),
-            training=facts,
-            **started,
-        )
-        return {"training": facts}
-
-
 def _families(name: str, world: str, share: float, cache: Path) -> int:
     """Families to draw for a budget; all of them where drawing is done and pictures are cheap."""
     full = FAMILIES[world]
     there = (cache / "pools" / f"{world}-{full}-{POOL_SEED}.npy").exists()
     return full if there and name not in SLOW else max(FEWEST, round(full * share))
-
-
-def _drawing(world: str) -> Callable[[int, int], None]:
-    def tell(done: int, of: int) -> None:
-        if done % 4096 < 256 or done == of:
-            log.info("drawing %s: %d of %d pictures", world, done, of)
-
-    return tell
-
-
-def _data(drawn: dict[str, pools.DrawnPool]) -> dict[str, Any]:
-    return {
-        world: {
-            "pictures": len(d.pictures),
-            "queries": len(d.targets),
-            "fingerprint": d.fingerprint,
-        }
-        for world, d in drawn.items()
-    }
-
-
-# --- encoder ------------------------------------------------------------------------------
 
 
 def _encoder(job: Job) -> Any:
@@ -204,49 +112,8 @@ def _encoder(job: Job) -> Any:
         job.state.with_suffix(".pt"),
         lambda: trainer.save(job.out),
     )
-    familiar_pictures(trainer.model.visual, job.drawn).save(job.out)
+    looked.familiar_pictures(trainer.model.visual, job.drawn).save(job.out)
     return job.done(recipe, facts)
-
-
-def familiar_pictures(visual: torch.nn.Module, drawn: dict[str, pools.DrawnPool]) -> Familiar:
-    """What seen pictures look like to the tower, from a spread of every pool."""
-    rows = []
-    for pool in drawn.values():
-        some = pool.pictures[:: max(1, len(pool.pictures) // SEEN)][:SEEN]
-        x = torch.from_numpy(np.array(some)).permute(0, 3, 1, 2).float() / 127.5 - 1
-        rows.append(token_statistics(visual.eval(), x))
-    return Familiar.fit(np.concatenate(rows))
-
-
-# --- language model -----------------------------------------------------------------------
-
-
-def features(visual: torch.nn.Module, drawn: dict[str, pools.DrawnPool], cache: Path) -> Tensor:
-    """Picture tokens (pictures, tokens, D) in bf16 of all pools, one after another.
-
-    They are kept in the cache: the language model and its adapters read the same ones.
-    """
-    told = "-".join(f"{d.fingerprint}-{len(d.pictures)}" for d in drawn.values())
-    file = cache / f"{told}-{digest(visual)}.pt"
-    if file.exists():
-        return torch.load(file, weights_only=True)
-
-    def tokens(tower: torch.nn.Module, pixels: Tensor) -> Tensor:
-        x = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
-        return qwen.batched_vision(tower, qwen.to_patches(x), (qwen.GRID, qwen.GRID))[1]
-
-    look = compiled(tokens)
-    out = []
-    with torch.no_grad(), autocast():
-        for pool in drawn.values():
-            for start in range(0, len(pool.pictures), CHUNK):
-                pixels = torch.from_numpy(np.array(pool.pictures[start : start + CHUNK]))
-                out.append(look(visual, pixels).to(torch.bfloat16))
-    cache.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(f".{os.getpid()}")
-    torch.save(table := torch.cat(out), part)
-    part.replace(file)
-    return table
 
 
 def _see(job: Job, model: Any, tokenizer: Any, share: float) -> tuple[Any, dict[str, float]]:
@@ -290,7 +157,7 @@ def _mllm(job: Job) -> Any:
             return job.done(looking, seen)
     recipe = mllm.MllmRecipe()
     read = job.read()
-    table = features(model.model.visual, read, job.kept("tokens"))
+    table = looked.features(model.model.visual, read, job.kept("tokens"))
     trainer = mllm.MllmTrainer(model, tokenizer, read, table, recipe, job.seed)
     trainer.forward = compiled(qwen.language_states)
     facts = fit(
@@ -303,9 +170,6 @@ def _mllm(job: Job) -> Any:
     )
     both = {**facts, **{f"vision_{k}": v for k, v in seen.items()}}
     return job.done(recipe, both, read)
-
-
-# --- adapters -----------------------------------------------------------------------------
 
 
 def _base_model(base: Path) -> tuple[Any, Any]:
@@ -337,85 +201,53 @@ def _encoder_at(folder: Path) -> Any:
     return model.eval(), open_clip.get_tokenizer(f"local-dir:{folder}")
 
 
-def gallery_vectors(encoder: Any, job: Job) -> dict[str, Tensor]:
-    """The dual encoder's vectors (N, D) of the pictures that are read, unit norm, by world."""
-    cache = job.kept("encoded")
-    return {w: encoded(encoder, d, READ[w], cache).vectors for w, d in job.read().items()}
-
-
-def hard_negatives(
-    encoder: Any, tokenizer: Any, drawn: dict[str, pools.DrawnPool], vectors: dict[str, Tensor]
-) -> dict[str, np.ndarray]:
-    """Rows of the coarse retriever's best pictures for every query, (queries, HARD), by world."""
-    from cirdemo.train.encoder import text_tower
-
-    out = {}
-    with torch.inference_mode():
-        for world, pool in drawn.items():
-            texts = [
-                queries.describe(pool.pool, asked)["intersection"] for asked in pool.pool.asked
-            ]
-            rows = []
-            for start in range(0, len(texts), 500):
-                with autocast():
-                    said = text_tower(encoder, tokenizer(texts[start : start + 500])).float()
-                scores = torch.nn.functional.normalize(said, dim=1) @ vectors[world].T
-                rows.append(scores.topk(min(HARD, scores.shape[1]), dim=1).indices.to(torch.int32))
-            out[world] = torch.cat(rows).numpy()
-    return out
-
-
 def _judge(job: Job) -> Any:
-    from cirdemo.train import adapters
+    from cirdemo.train import judge, lora
 
-    drawn, seed, out, base = job.read(), job.seed, job.out, job.base
-    recipe = adapters.JudgeRecipe()
-    torch.manual_seed(seed)
-    model, tokenizer = _base_model(base)
-    encoder, words = _dual_encoder(base)
-    hard = hard_negatives(encoder, words, drawn, gallery_vectors(encoder, job))
-    table = features(model.model.visual, drawn, job.kept("tokens"))
-    tuned = adapters.with_lora(model, "judge", recipe.rank, recipe.alpha, job.start)
-    fresh = job.start is None
-    trainer = adapters.JudgeTrainer(tuned, tokenizer, drawn, table, hard, recipe, seed, fresh=fresh)
+    drawn, recipe = job.read(), judge.JudgeRecipe()
+    torch.manual_seed(job.order)
+    model, tokenizer = _base_model(job.base)
+    encoder, words = _dual_encoder(job.base)
+    coarse = looked.Coarse(encoder, words, looked.gallery_vectors(encoder, job))
+    table = looked.features(model.model.visual, drawn, job.kept("tokens"))
+    tuned = lora.with_lora(model, "judge", recipe.rank, recipe.alpha, job.start)
+    trainer = judge.JudgeTrainer(
+        tuned, tokenizer, drawn, table, coarse, recipe, job.order, fresh=job.start is None
+    )
     trainer.forward = compiled(qwen.language_states)
     facts = fit(
         trainer.modules,
         trainer.step,
         job.schedule(recipe.lr, weight_decay=0.0),
         job.state.with_suffix(".pt"),
-        lambda: adapters.save_adapter(tuned, "judge", out),
+        lambda: lora.save_adapter(tuned, "judge", job.out),
         trainer.check,
     )
     return job.done(recipe, facts, drawn)
 
 
 def _cot(job: Job) -> Any:
-    from cirdemo.train import adapters
+    from cirdemo.train import cot, lora
 
-    drawn, seed, out, base = job.read(), job.seed, job.out, job.base
-    recipe = adapters.CotRecipe()
-    torch.manual_seed(seed)
-    model, tokenizer = _base_model(base)
-    vectors = gallery_vectors(_dual_encoder(base)[0], job)
-    table = features(model.model.visual, drawn, job.kept("tokens"))
-    tuned = adapters.with_lora(model, "cot", recipe.rank, recipe.alpha, job.start)
-    trainer = adapters.CotTrainer(tuned, tokenizer, drawn, table, vectors, recipe, seed)
+    drawn, recipe = job.read(), cot.CotRecipe()
+    torch.manual_seed(job.order)
+    model, tokenizer = _base_model(job.base)
+    vectors = looked.gallery_vectors(_dual_encoder(job.base)[0], job)
+    table = looked.features(model.model.visual, drawn, job.kept("tokens"))
+    tuned = lora.with_lora(model, "cot", recipe.rank, recipe.alpha, job.start)
+    trainer = cot.CotTrainer(tuned, tokenizer, drawn, table, vectors, recipe, job.order)
     if job.start:
-        adapters.load_projection(trainer.projection, job.start)
+        lora.load_projection(trainer.projection, job.start)
     trainer.forward = compiled(qwen.language_states)
     facts = fit(
         trainer.modules,
         trainer.step,
         job.schedule(recipe.lr, weight_decay=0.0, muon=False),
         job.state.with_suffix(".pt"),
-        lambda: adapters.save_adapter(tuned, "cot", out, trainer.projection),
+        lambda: lora.save_adapter(tuned, "cot", job.out, trainer.projection),
         trainer.check,
     )
     return job.done(recipe, facts, drawn)
-
-
-# --- on the frozen encoder ----------------------------------------------------------------
 
 
 def _on_encoder(job: Job, families: int) -> tuple[Any, Any, str, dict[str, Encoded]]:

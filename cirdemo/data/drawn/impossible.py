@@ -34,11 +34,11 @@ class Impossible:
     kind: Kind
     text: str
     why: str
-    like: Any  # the possible edit it was made from: what a careless reader takes it for
-    swap: tuple[str, str] | None = None  # absent: the animal of `like`, and the one asked for
+    likes: tuple[Any, ...]  # the possible edits it was made from: a careless reader sees one
+    swap: tuple[str, str] | None = None  # absent: the animal of that edit, and the one asked for
 
     def literally(self, description: str) -> str:
-        """A description of `like` as a reader writes it who takes an absent animal for granted."""
+        """Such an edit's description by a reader who takes an absent animal for granted."""
         if self.swap is None:
             return description
         for old, new in zip(*((s, f.plural(s)) for s in self.swap), strict=True):
@@ -100,7 +100,7 @@ def _absent(scene: f.Scene, rng: random.Random, test: bool) -> Impossible | None
     gone, stranger = rng.choice(named), rng.choice(strangers)
     text = re.sub(rf"\bthe {f.plural(gone)}\b", f"the {f.plural(stranger)}", edit.text)
     text = re.sub(rf"\bthe {gone}\b", f"the {stranger}", text)
-    return Impossible("absent", text, NO_SUCH.format(noun=stranger), edit, (gone, stranger))
+    return Impossible("absent", text, NO_SUCH.format(noun=stranger), (edit,), (gone, stranger))
 
 
 def _contradiction(scene: f.Scene, rng: random.Random, test: bool) -> Impossible | None:
@@ -115,7 +115,7 @@ def _contradiction(scene: f.Scene, rng: random.Random, test: bool) -> Impossible
         differ = (one.animals, one.action) != (other.animals, other.action)
     if not differ:
         return None
-    return Impossible("contradiction", f"{one.text} and {other.text}", NOT_BOTH, one)
+    return Impossible("contradiction", f"{one.text} and {other.text}", NOT_BOTH, (one, other))
 
 
 def _two_garments(garment: w.Garment, rng: random.Random, test: bool) -> Impossible | None:
@@ -123,4 +123,4 @@ def _two_garments(garment: w.Garment, rng: random.Random, test: bool) -> Impossi
     one, other = (edits_wardrobe.one_edit(garment, kind, rng, test) for _ in range(2))
     if one is None or other is None or one.wanted == other.wanted:
         return None
-    return Impossible("contradiction", f"{one.text} and {other.text}", NOT_BOTH, one)
+    return Impossible("contradiction", f"{one.text} and {other.text}", NOT_BOTH, (one, other))

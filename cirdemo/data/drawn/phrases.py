@@ -19,6 +19,12 @@ class Phrasings(NamedTuple):
     test: tuple[str, ...]
 
 
+# words that say how something is asked, and not what: without them a text asks for the same
+MANNER = frozenset(
+    "make change turn paint give let show put have bring want see should could be is are the a an "
+    "i to it them this time same please now has come comes".split()
+)
+
 FABLES: dict[str, Phrasings] = {
     "colour": Phrasings(
         (

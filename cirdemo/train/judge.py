@@ -1,37 +1,28 @@
-"""The two LoRA adapters: the Yes/No judge, and CIR-CoT's rationale with its embedding."""
+"""The Yes/No judge: which candidates it is shown for a query, and its loss."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from peft import (
-    LoraConfig,
-    PeftModel,
-    get_peft_model,
-    get_peft_model_state_dict,
-    set_peft_model_state_dict,
-)
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from peft import PeftModel
+from torch import Tensor
 from torch.nn import functional
 
 from cirdemo import prompts
 from cirdemo.data.drawn import impossible, queries, reasoning
 from cirdemo.models import qwen
-from cirdemo.models.mllm import PROJECTION
 from cirdemo.train.chat import Turns, answer_loss, states
+from cirdemo.train.looked import Coarse
 from cirdemo.train.mllm import Checked, QueryStream
 from cirdemo.train.packing import Segment
 from cirdemo.train.pools import DrawnPool
 
-TARGETS = r".*language_model.*\.(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 TRIES = 50  # queries drawn to find one of a kind; about one in four is
+FIRST = 10  # pictures found for a description, of which some are shown
 AROUND = ("setting", "add")  # edits of the surroundings: the animals are the reference's
 PRACTISED = 1_000_000  # steps after which pictures are as hard as they get
 
@@ -50,8 +41,9 @@ class JudgeRecipe:
     misled: float = 0.05  # share whose description is another query's
     misread: float = 0.05  # share whose caption is not quite the reference's
     impossible: float = 0.25  # share of queries that nothing satisfies
-    absent: float = 0.6  # of them in fables, share that speak of an animal that is not there
+    absent: float = 0.5  # of them in fables, share that speak of an animal that is not there
     literal: float = 0.4  # of those, share whose description shows the animal all the same
+    taken: int = 4  # candidates of an impossible query that are all its description asks for
     surroundings: float = 0.45  # share of fables queries that are about them on purpose ...
     alike: int = 2  # ... with pictures of the wanted animals elsewhere: they are misjudged most
     list_weight: float = 0.5  # softmax over a query's candidates beside the Yes/No loss
@@ -60,61 +52,6 @@ class JudgeRecipe:
     easy_final: float = 0.2  # ... and at the end; from the start on hard ones alone stays at chance
     easy_half_life: float = 250.0  # steps
     lr: float = 2e-3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CotRecipe:
-    """Settings of CIR-CoT; the loss is the paper's, its weights and temperature our choice."""
-
-    rank: int = 32
-    alpha: int = 64
-    batch: int = 32
-    wardrobe: float = 0.25
-    fresh: float = 0.6  # share of queries made up on the spot; they have no targets to retrieve
-    mixed: float = 0.7  # of those over fables, share about two different animals
-    retold: float = 0.6  # of those, share of a caption that is not the picture's: it is followed
-    text_weight: float = 1.0  # lambda_txt
-    info_weight: float = 0.5  # lambda_Info
-    temperature: float = 0.05
-    negatives: int = 1024  # gallery vectors drawn for a batch
-    lr: float = 2e-3
-
-
-def with_lora(model: Any, name: str, rank: int, alpha: int, start: Path | None = None) -> PeftModel:
-    """The model with an adapter on every projection of its language model.
-
-    Fresh, or with the weights of the adapter in a folder, of the same rank.
-    """
-    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=TARGETS)
-    tuned = get_peft_model(model, config, adapter_name=name)
-    if start is not None:
-        weights = load_file(start / "adapter_model.safetensors")
-        set_peft_model_state_dict(tuned, weights, adapter_name=name)
-    return tuned
-
-
-def save_adapter(
-    model: PeftModel, name: str, folder: Path, projection: nn.Linear | None = None
-) -> None:
-    """A folder that PeftModel loads; half precision."""
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = get_peft_model_state_dict(model, adapter_name=name)
-    weights = {k: v.detach().to(torch.bfloat16).contiguous() for k, v in weights.items()}
-    save_file(weights, folder / "adapter_model.safetensors")
-    config = model.peft_config[name]
-    config.inference_mode = True
-    config.base_model_name_or_path = "mllm"
-    config.save_pretrained(str(folder))
-    if projection is not None:
-        weight = projection.weight.detach().to(torch.bfloat16).contiguous()
-        save_file({"weight": weight}, folder / PROJECTION)
-    for path in folder.glob("*.safetensors"):
-        path.chmod(0o644)
-
-
-def load_projection(projection: nn.Linear, folder: Path) -> None:
-    """Go on from the projection beside an adapter."""
-    projection.load_state_dict({k: v.float() for k, v in load_file(folder / PROJECTION).items()})
 
 
 def by_subject(pool: queries.Pool) -> dict[Hashable, list[int]]:
@@ -134,17 +71,18 @@ class JudgeTrainer(Checked):
         tokenizer: Any,
         pools: dict[str, DrawnPool],
         features: Tensor,
-        hard: dict[str, np.ndarray],
+        coarse: Coarse,
         recipe: JudgeRecipe,
         seed: int,
         *,
         fresh: bool = True,
     ) -> None:
-        """`hard`: by world, rows (queries, 100) of the coarse retriever's best pictures.
+        """`coarse`: where a query's negatives are found.
 
         `fresh`: the adapter knows nothing yet, so that it is shown easy pictures at first.
         """
-        self.model, self.recipe, self.features, self.hard = model, recipe, features, hard
+        self.model, self.recipe, self.features, self.coarse = model, recipe, features, coarse
+        self.hard = coarse.hard_negatives(pools)  # by world, (queries, 100)
         self.turns, self.stream = Turns(tokenizer), QueryStream(pools, seed)
         self.steps = 0 if fresh else PRACTISED  # of this process: a resumed run starts easy again
         self.core = model.get_base_model()
@@ -162,11 +100,14 @@ class JudgeTrainer(Checked):
         draw = rng.random()
         about = asked if draw >= r.misled else pool.asked[rng.randrange(len(pool.asked))]
         if odd is not None:  # what a careless reader makes of it
-            about = queries.Asked(asked.reference, odd.like, ())
-        wanted = queries.describe(pool, about)["intersection"] if draw < r.told else ""
+            about = queries.Asked(asked.reference, rng.choice(odd.likes), ())
+        wanted = queries.describe(pool, about)["intersection"]
         if odd is not None and rng.random() < r.literal:
             wanted = odd.literally(wanted)
         shown = self._shown(world, number, hits)
+        if odd is not None:
+            shown = self._taken(world, wanted, shown)
+        wanted = wanted if draw < r.told else ""
         t = self.turns
         content = pool.contents[asked.reference]
         if rng.random() < r.misread:
@@ -206,6 +147,19 @@ class JudgeTrainer(Checked):
         content = pool.contents[asked.reference]
         kind: impossible.Kind = "absent" if rng.random() < self.recipe.absent else "contradiction"
         return impossible.sample(content, kind, rng, test=False)
+
+    def _taken(self, world: str, wanted: str, shown: list[int]) -> list[int]:
+        """Candidates of a query that nothing satisfies, best of its description among them.
+
+        They are all that the description asks for, as they are when somebody asks such a thing:
+        without them a judge learns to go by the description where it is met.
+        """
+        r, rng = self.recipe, self.stream.rng
+        best = [int(i) for i in self.coarse.best(world, [wanted], FIRST)[0]]
+        found = rng.sample(best, min(r.taken, len(best)))
+        found += [i for i in shown if i not in found][: r.candidates - len(found)]
+        rng.shuffle(found)
+        return found
 
     def _shown(self, world: str, number: int, hits: set[int]) -> list[int]:
         """Targets, near misses, mined negatives and random pictures, shuffled.
@@ -260,94 +214,7 @@ class JudgeTrainer(Checked):
         binary = functional.binary_cross_entropy_with_logits(margins, labels)
         some = labels.sum(1) > 0
         hit = margins.masked_fill(labels == 0, float("-inf"))[some].logsumexp(1)
-        listed = (margins[some].logsumexp(1) - hit).mean()
+        listed = (margins[some].logsumexp(1) - hit).sum() / max(1, len(hit))  # there may be none
         top = labels.gather(1, margins.argmax(1, keepdim=True)).mean()
         loss = binary + r.list_weight * listed + r.why_weight * why
         return {"loss": loss, "yesno": binary, "why": why, "top": top}
-
-
-class CotTrainer(Checked):
-    """Rationale tokens and the `<emb>` state: lambda_txt * CE + lambda_Info * InfoNCE.
-
-    A second branch answers with `<emb>` at once, so that what the reasoning adds can be measured.
-    """
-
-    def __init__(
-        self,
-        model: PeftModel,
-        tokenizer: Any,
-        pools: dict[str, DrawnPool],
-        features: Tensor,
-        gallery: dict[str, Tensor],
-        recipe: CotRecipe,
-        seed: int,
-    ) -> None:
-        """`gallery`: by world, the dual encoder's vectors (N, D) of all pictures."""
-        self.model, self.recipe, self.features, self.gallery = model, recipe, features, gallery
-        self.turns, self.stream = Turns(tokenizer), QueryStream(pools, seed)
-        self.core = model.get_base_model()
-        width = next(iter(gallery.values())).shape[1]
-        self.projection = nn.Linear(self.core.config.text_config.hidden_size, width, bias=False)
-        self.modules = {"model": model, "projection": self.projection}
-        self.forward = qwen.language_states
-
-    def step(self) -> dict[str, Tensor]:
-        """One batch, of one world, so that negatives are of the same gallery."""
-        r, rng = self.recipe, self.stream.rng
-        world = self.stream.draw(r.wardrobe)[0]
-        drawn = self.stream.pools[world]
-        made_up = 0 if self.stream.held_out else round(r.batch * r.fresh)
-        numbers = [self.stream.number(world) for _ in range(r.batch - made_up)]
-        asks = [drawn.pool.asked[number] for number in numbers]
-        asks += [self.stream.fresh(world, r.mixed) for _ in range(made_up)]
-        trees = [self._tree(world, asked, own=i < len(numbers)) for i, asked in enumerate(asks)]
-        packed = self.turns.pack(trees)
-        hidden = states(
-            self.core.model.language_model, packed, self.features[packed.pictures], self.forward
-        )
-        text_loss, right = answer_loss(hidden, self.core.lm_head, packed)
-        # before <|im_end|>: of the rationales, then of the direct answers
-        known = packed.ends[: len(numbers)]
-        emb = hidden[[tree[branch] - 1 for branch in (1, 2) for tree in known]]
-        vectors = functional.normalize(self.projection(emb).float(), dim=1)
-        rows = [rng.randrange(len(drawn.pictures)) for _ in range(r.negatives)]
-        for number in numbers:
-            rows += [*drawn.targets[number][:3], *drawn.pool.asked[number].near]
-        rows = sorted(set(rows))
-        scores = vectors @ self.gallery[world][rows].T / r.temperature  # (2 queries, pictures)
-        where = {row: i for i, row in enumerate(rows)}
-        positive = torch.zeros_like(scores, dtype=torch.bool)
-        for q, number in enumerate(numbers):
-            for row in drawn.targets[number]:
-                if row in where:
-                    positive[[q, q + len(numbers)], where[row]] = True
-        hit = scores.masked_fill(~positive, float("-inf")).logsumexp(1)
-        thought, direct = (scores.logsumexp(1) - hit).view(2, -1).mean(1)
-        info = (thought + direct) / 2
-        loss = r.text_weight * text_loss + r.info_weight * info
-        return {"loss": loss, "text": text_loss, "right": right, "info": thought, "direct": direct}
-
-    def _tree(self, world: str, asked: queries.Asked, *, own: bool) -> list[Segment]:
-        """One query, answered with and without a rationale.
-
-        Args:
-            world: Where it is from.
-            asked: The query.
-            own: Whether its caption has to be the picture's; else it may tell of another, and
-                reasoning and conclusion follow it: a person may write the caption, and a
-                reasoner that looks again has its two readings contradict each other.
-        """
-        t, picture = self.turns, self.stream.base[world] + asked.reference
-        content, edit = self.stream.pools[world].pool.contents[asked.reference], asked.edit
-        given = not own and self.stream.rng.random() < self.recipe.retold
-        if given:
-            content, edit = self.stream.retold(world, asked.reference)
-        true = reasoning.of_edit(world, content, edit)
-        begin, rest = prompts.rationale_text(true)
-        asks = prompts.reason_prompt(edit.text)
-        answer = f"{rest} {prompts.EMBED}"
-        return [
-            t.reference(picture),
-            t.say(asks, answer, 0, begin) if given else t.say(asks, f"{begin} {answer}", 0),
-            t.say(prompts.direct_prompt(edit.text), prompts.EMBED, 0),
-        ]
