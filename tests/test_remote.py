@@ -23,8 +23,9 @@ from cirdemo.builder import build_engine
 from cirdemo.config import Settings
 from cirdemo.data import folder
 from cirdemo.export import search_json
-from cirdemo.models import remote
-from cirdemo.models.remote import Refused, RemoteModel, Unanswered
+from cirdemo.models import remote, server
+from cirdemo.models.remote import RemoteModel
+from cirdemo.models.server import Refused, Unanswered
 from cirdemo.profiles import ModelSettings
 from cirdemo.rerank import RemoteJudge, reorder
 from cirdemo.types import Candidate, CirError, Judgement, Query, Ranking
@@ -39,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(remote, "PAUSE", 0.01)
+    monkeypatch.setattr(server, "PAUSE", 0.01)
 
 
 def shade(body):
@@ -154,7 +155,7 @@ def test_no_more_are_asked_at_once_than_the_settings_say():
 
 
 def test_a_server_that_is_full_is_asked_again_when_it_says(monkeypatch):
-    monkeypatch.setattr(remote, "PAUSE", 0.001)
+    monkeypatch.setattr(server, "PAUSE", 0.001)
     came = []
 
     def full(path, headers, body):
@@ -220,8 +221,8 @@ def test_a_server_with_several_models_wants_a_name():
 
 def test_what_may_pass_is_tried_again_with_growing_pauses(monkeypatch):
     pauses, asked = [], []
-    monkeypatch.setattr(remote.time, "sleep", pauses.append)
-    monkeypatch.setattr(remote, "PAUSE", 1.0)
+    monkeypatch.setattr(server.time, "sleep", pauses.append)
+    monkeypatch.setattr(server, "PAUSE", 1.0)
 
     def shaky(path, headers, body):
         asked.append(path)

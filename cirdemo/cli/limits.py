@@ -11,7 +11,7 @@ from cirdemo.config import Settings
 def limits(settings: Settings) -> dict[str, dict[str, Any]]:
     """Names say the unit; the values are those that the code uses, read where they stand."""
     from cirdemo.gallery import decoding
-    from cirdemo.models import remote, trusted  # torch takes a while
+    from cirdemo.models import server, trusted  # torch takes a while
     from cirdemo.ui import api, janitor, shell, view, wiring
     from cirdemo.ui.gallery import jobs
 
@@ -64,11 +64,11 @@ def limits(settings: Settings) -> dict[str, dict[str, Any]]:
         "server_of_models": {
             "tries": settings.remote_tries,
             "seconds": settings.remote_timeout,
-            "connect_seconds": remote.CONNECT,
-            "pause_seconds": remote.LONGEST,
-            "unanswered_in_a_row": remote.DEAD,
-            "rest_seconds": remote.REST,
-            "answer_bytes": remote.LONG,
+            "connect_seconds": server.CONNECT,
+            "pause_seconds": server.LONGEST,
+            "unanswered_in_a_row": server.DEAD,
+            "rest_seconds": server.REST,
+            "answer_bytes": server.LONG,
             "at_once": settings.remote_parallel,
         },
     }

@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from cirdemo.config import Settings
-from cirdemo.models import remote
-from cirdemo.models.remote import RemoteModel, Unanswered
+from cirdemo.models import server as servers
+from cirdemo.models.remote import RemoteModel
+from cirdemo.models.server import Unanswered
 from cirdemo.profiles import ModelSettings
 from cirdemo.rerank import RemoteJudge
 from cirdemo.types import CirError
@@ -29,7 +30,7 @@ PICTURES = [Image.new("RGB", (16, 16), (v, v, v)) for v in (10, 200)]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(remote, "PAUSE", 0.01)
+    monkeypatch.setattr(servers, "PAUSE", 0.01)
 
 
 def model_at(address, **given):
@@ -228,7 +229,7 @@ def test_req_25_whatever_the_server_does_the_wait_is_bounded(fault):
 
 
 def test_req_25_a_dead_server_rests_and_is_asked_again(monkeypatch):
-    monkeypatch.setattr(remote, "REST", 600.0)
+    monkeypatch.setattr(servers, "REST", 600.0)
     asked, alive = [], []
 
     def server(path, headers, body):
@@ -240,7 +241,7 @@ def test_req_25_a_dead_server_rests_and_is_asked_again(monkeypatch):
         for _ in range(20):
             with pytest.raises(Unanswered):
                 model.server.ask("chat/completions", {})
-        assert len(asked) == remote.DEAD  # the others were not asked
+        assert len(asked) == servers.DEAD  # the others were not asked
         alive.append(True)
         with pytest.raises(Unanswered, match="nobody answered 5 times"):
             model.server.ask("chat/completions", {})
