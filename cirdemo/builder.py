@@ -9,18 +9,18 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from cirdemo.captions import Captions
 from cirdemo.config import Settings, use_threads
 from cirdemo.engine import Engine
 from cirdemo.gallery.own import Home, Own
-from cirdemo.hub import why_not
 from cirdemo.methods import COT, DATASETS, DPO, FUSIONS, METHODS, MODES
 from cirdemo.parts import Part, Parts
-from cirdemo.profiles import ADAPTERS, ON_ENCODER, PROFILES, Role, chosen
+from cirdemo.profiles import ON_ENCODER, PROFILES
 from cirdemo.registry import load
 from cirdemo.shelves import Shelves
+from cirdemo.sources import Sources
 from cirdemo.types import (
     CirError,
     Composer,
@@ -40,15 +40,6 @@ if TYPE_CHECKING:
     from cirdemo.models.preprocessing import Preprocessing
 
 log = logging.getLogger(__name__)
-
-NO_STATES = (
-    "A server gives texts and probabilities, but no hidden states, and the vector of CIR-CoT is "
-    "one. Use a profile whose language model runs here."
-)
-NO_SERVER = (
-    "Profile 'remote' needs a server: name it with --with remote=http://127.0.0.1:8000/v1 or "
-    "CIRDEMO_REMOTE. Profile 'embedded' works without one."
-)
 
 
 def build_engine(settings: Settings) -> Engine:
@@ -82,9 +73,11 @@ class _Builder:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.profile = PROFILES[settings.profile]
-        self.encoder: Part[Encoder] = Part(self._encoder, lambda: self._missing("encoder"))
-        self.mllm: Part[VisionLanguageModel] = Part(self._mllm, lambda: self._missing("mllm"))
+        self.profile, self.sources = PROFILES[settings.profile], Sources(settings)
+        self.encoder: Part[Encoder] = Part(self._encoder, lambda: self.sources.missing("encoder"))
+        self.mllm: Part[VisionLanguageModel] = Part(
+            self._mllm, lambda: self.sources.missing("mllm")
+        )
         self.captions: Part[Captions] = Part(lambda: Captions(self.mllm.get()))
 
     def parts(self) -> Parts:
@@ -105,9 +98,9 @@ class _Builder:
             datasets=datasets,
             judge=Part(
                 self._judge,
-                lambda: self._missing("mllm") or self._missing("judge"),
+                lambda: self.sources.missing("mllm") or self.sources.missing("judge"),
             ),
-            captioner=Part(self._captioner, lambda: self._missing("mllm")),
+            captioner=Part(self._captioner, lambda: self.sources.missing("mllm")),
             heatmaps=self._heatmaps,
             unknown_words=self._unknown_words,
             is_familiar=lambda image: self.encoder.get().is_familiar(image),  # type: ignore[attr-defined]
@@ -115,74 +108,16 @@ class _Builder:
                 "profile": self.settings.profile,
                 "purpose": self.profile.purpose,
                 "data": str(self.settings.data or ""),
-                "judge": self._source("judge") if self._tuned("judge") else "",
+                "judge": self.sources.of("judge") if self.sources.tuned("judge") else "",
             },
         )
-
-    # --- sources ---------------------------------------------------------------------------
-
-    def _source(self, role: str) -> str:
-        """The folder or hub name of a role; "" where the profile has none."""
-        if role in ("encoder", "mllm", "reranker"):
-            name = chosen(self.profile, self.settings, cast(Role, role))
-            folder = self.settings.checkpoints / name
-            here = bool(name) and (folder.is_dir() or self._ships(role))
-            return str(folder) if here else name
-        return str(
-            self.settings.checkpoints / {**self.profile.adapters, **self.profile.tuned}[role]
-        )
-
-    def _ships(self, role: str) -> bool:
-        """Whether the weights of a role are this project's own."""
-        return self.profile.shipped and not getattr(self.settings, role, "")
-
-    def _missing(self, role: str) -> str | None:
-        """Why the weights of a role cannot be used, or None; loads and fetches nothing."""
-        profile = self.settings.profile
-        if self.settings.remote and role in ADAPTERS:
-            return NO_STATES if role == "cot" else None
-        if role == "mllm" and (profile == "remote" or self.settings.remote):
-            return None if self.settings.remote else NO_SERVER
-        if role in ("encoder", "mllm", "reranker") and not self._ships(role):
-            return why_not(self._source(role))
-        if role == "judge" and not self._tuned("judge") and not self.profile.shipped:
-            return why_not(self._source("reranker")) if self._source("reranker") else None
-        known = role in {"encoder", "mllm", *self.profile.adapters, *self.profile.tuned}
-        if not known:
-            return f"Profile {profile!r} has no weights {role!r}; use 'embedded'."
-        if Path(self._source(role)).is_dir():
-            return None
-        if self.profile.shipped:
-            return (
-                f"No checkpoint {role!r} at {self._source(role)}. Train it with "
-                f'"python -m cirdemo train {role}", or pick another method or profile.'
-            )
-        if role in ADAPTERS:
-            made = (
-                f'"python -m cirdemo train {role} --profile {profile} --data DIR --out '
-                f'{self._source(role)}" trains one; '
-            )
-        else:
-            made = ""
-        return f"Profile {profile!r} has no weights {role!r} yet: {made}'embedded' has them."
-
-    def _require(self, role: str) -> str:
-        if (reason := self._missing(role)) is not None:
-            raise MissingCheckpoint(reason)
-        return self._source(role)
-
-    def _tuned(self, role: str) -> bool:
-        """Whether an adapter is there: shipped, or trained for this profile."""
-        if self.settings.remote or role not in self.profile.adapters or self.settings.mllm:
-            return False
-        return Path(self._source(role)).is_dir()
 
     # --- models ----------------------------------------------------------------------------
 
     def _encoder(self) -> Encoder:
-        source = self._require("encoder")
+        source = self.sources.require("encoder")
         encoder: Encoder
-        if not self._ships("encoder") and load("cirdemo.models.blip2:is_blip2")(source):
+        if not self.sources.ships("encoder") and load("cirdemo.models.blip2:is_blip2")(source):
             encoder = load("cirdemo.models.blip2:Blip2Encoder")(source, device=self.settings.device)
             return encoder
         encoder = load("cirdemo.models.encoders:OpenClipEncoder")(
@@ -191,9 +126,9 @@ class _Builder:
         return encoder
 
     def preprocessing(self) -> Preprocessing:
-        source = self._source("encoder")
+        source = self.sources.of("encoder")
         found: Preprocessing
-        if not self._ships("encoder") and load("cirdemo.models.blip2:is_blip2")(source):
+        if not self.sources.ships("encoder") and load("cirdemo.models.blip2:is_blip2")(source):
             found = load("cirdemo.models.blip2:preprocessing_of")(source)
             return found
         found = load("cirdemo.models.encoders:preprocessing_of")(
@@ -202,11 +137,11 @@ class _Builder:
         return found
 
     def _mllm(self) -> VisionLanguageModel:
-        source = self._require("mllm")
+        source = self.sources.require("mllm")
         if self.settings.remote:
             remote: VisionLanguageModel = load("cirdemo.models.remote:RemoteModel")(self.settings)
             return remote
-        adapters = {r: self._source(r) for r in self.profile.adapters if self._tuned(r)}
+        adapters = {r: self.sources.of(r) for r in self.profile.adapters if self.sources.tuned(r)}
         model: VisionLanguageModel = load("cirdemo.models.mllm:VisionLanguageModel").load(
             source, adapters, self._placement("mllm")
         )
@@ -215,7 +150,7 @@ class _Builder:
     def _placement(self, role: str) -> Any:
         """Where a language model runs; the shipped ones are small and read one size of picture."""
         settings = self.settings
-        own = self._ships(role)
+        own = self.sources.ships(role)
         return load("cirdemo.models.loading:Placement")(
             device=settings.device,
             dtype="float32" if own and settings.dtype == "auto" else settings.dtype,
@@ -227,7 +162,7 @@ class _Builder:
 
     def _judge(self) -> Reranker:
         """The server's, the adapter's, the reranking model's, or the language model as it is."""
-        if (reason := self._missing("judge")) is not None:
+        if (reason := self.sources.missing("judge")) is not None:
             raise MissingCheckpoint(reason)
         judge: Reranker
         if self.settings.remote:
@@ -236,14 +171,14 @@ class _Builder:
             )
             return judge
         given = self.settings.reranker not in ("", "none")
-        if self._source("reranker") and (given or not self._tuned("judge")):
+        if self.sources.of("reranker") and (given or not self.sources.tuned("judge")):
             model = load("cirdemo.models.mllm:VisionLanguageModel").load(
-                self._require("reranker"), {}, self._placement("reranker")
+                self.sources.require("reranker"), {}, self._placement("reranker")
             )
             judge = load("cirdemo.rerank:RerankerJudge")(model, prior=self.settings.judge_prior)
             return judge
-        tuned = self._tuned("judge")
-        folder = Path(self._source("judge")) if tuned else Path()
+        tuned = self.sources.tuned("judge")
+        folder = Path(self.sources.of("judge")) if tuned else Path()
         judge = load("cirdemo.rerank:YesNoJudge")(
             self.mllm.get(),
             adapter="judge" if tuned else None,
@@ -261,7 +196,7 @@ class _Builder:
                 writer = load("cirdemo.describe:MLLMWriter")(self.mllm.get(), self.captions.get())
                 composer: Composer = kind(name, writer, encoder)
             elif name in COT:
-                self._check_space(self._require("cot"), encoder.space)
+                self._check_space(self.sources.require("cot"), encoder.space)
                 # an adapter of the user's own was taught its own way of captioning
                 told = self.captions.get() if self.profile.shipped else None
                 reasoner = load("cirdemo.reason:Reasoner")(self.mllm.get(), told)
@@ -277,7 +212,7 @@ class _Builder:
         )
         roles |= {n: ("encoder", n) for n in ON_ENCODER}
         needs = roles.get(name, ("encoder",))
-        return Part(make, lambda: next(filter(None, map(self._missing, needs)), None))
+        return Part(make, lambda: next(filter(None, map(self.sources.missing, needs)), None))
 
     def _check_space(self, folder: str, space: str) -> None:
         """Refuse an adapter `cot` whose vectors were trained for another encoder."""
@@ -293,7 +228,7 @@ class _Builder:
     def _on_encoder(self, name: str, encoder: Any) -> Composer:
         """A method that opens the encoder up, with its own weights where it has some."""
         kind, made = METHODS.load(name), "cirdemo.models.trained:"
-        folder = self._require(name) if name in ON_ENCODER else ""
+        folder = self.sources.require(name) if name in ON_ENCODER else ""
         composer: Composer
         if name == "qformer":
             composer = kind(encoder, load(made + "load_qformer")(folder, encoder.space))
@@ -319,7 +254,7 @@ class _Builder:
     def _unknown_words(self, text: str) -> tuple[str, ...]:
         """Words that the encoder or, where it is there, the language model has never seen."""
         words: list[str] = list(self.encoder.get().unknown_words(text))  # type: ignore[attr-defined]
-        if self._missing("mllm") is None:
+        if self.sources.missing("mllm") is None:
             with contextlib.suppress(CirError):  # told by the stage that needs the model
                 words += self.mllm.get().unknown_words(text)
         return tuple(dict.fromkeys(words))

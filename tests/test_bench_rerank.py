@@ -7,18 +7,20 @@ import pytest
 
 from cirdemo import prompts
 from cirdemo.bench import rerank
+from cirdemo.bench import ways as asking
 from cirdemo.bench.clock import Target, Times, interleaved, percentile
+from cirdemo.bench.ways import Asked, Ways
 from tests.fixtures_mllm import home, pictures, vlm  # noqa: F401
 
 
 @pytest.fixture
 def asked(pictures):
     before = (pictures[0], prompts.judge_prompt("make it white", "a white dog"))
-    return rerank.Asked(before, tuple(pictures[:4]))
+    return Asked(before, tuple(pictures[:4]))
 
 
 def test_every_way_gives_the_same_margins(vlm, asked):
-    ways = rerank.Ways(vlm, "judge", asked)
+    ways = Ways(vlm, "judge", asked)
     plain = ways.loop()
     assert np.ptp(plain) > 0
     np.testing.assert_allclose(ways.shared(), plain, atol=1e-4)
@@ -30,8 +32,8 @@ def test_every_way_gives_the_same_margins(vlm, asked):
 def test_the_librarys_pipeline_is_asked_the_same_prompt(vlm, asked, monkeypatch):
     # the pipeline knows one spelling of each label
     monkeypatch.setattr("cirdemo.models.verdicts.spellings", _capital)
-    monkeypatch.setattr(rerank, "spellings", _capital)
-    ways = rerank.Ways(vlm, "judge", asked)
+    monkeypatch.setattr(asking, "spellings", _capital)
+    ways = Ways(vlm, "judge", asked)
     np.testing.assert_allclose(ways.pipeline()(), ways.loop(), atol=1e-3)
 
 
@@ -40,7 +42,7 @@ def _capital(model, word, **_):
 
 
 def test_a_report_holds_what_the_tables_need(vlm, asked):
-    asked = rerank.Asked(asked.before, asked.pictures[:2])
+    asked = Asked(asked.before, asked.pictures[:2])
     report = rerank.bench(vlm, "judge", [asked], rounds=1)
     assert report["k"] == 2
     assert report["prefix_tokens"] > report["suffix_tokens"] > 16
@@ -52,7 +54,7 @@ def test_a_report_holds_what_the_tables_need(vlm, asked):
 
 
 def test_forgotten_pictures_are_encoded_again(vlm, asked):
-    ways = rerank.Ways(vlm, "judge", asked)
+    ways = Ways(vlm, "judge", asked)
     ways.shared()
     there = vlm.pictures.encoded
     ways.shared()

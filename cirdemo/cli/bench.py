@@ -12,7 +12,7 @@ from cirdemo.cli.common import Answer, engine_of
 from cirdemo.types import BadInput, CirError
 
 if TYPE_CHECKING:
-    from cirdemo.bench.rerank import Asked
+    from cirdemo.bench.ways import Asked
     from cirdemo.engine import Engine
 
 QUERIES = 4  # whose margins and orders are compared
@@ -169,7 +169,7 @@ def _coarse(engine: Engine, gallery: str, rounds: int) -> dict[str, Any]:
 
 def _asked(engine: Engine, gallery: str, k: int) -> list[Asked]:
     """The first queries of val with their coarse candidates, as the app would judge them."""
-    from cirdemo.bench.rerank import Asked
+    from cirdemo.bench.ways import Asked
     from cirdemo.prompts import judge_prompt
 
     shelf, found = engine.gallery(gallery), []
