@@ -277,6 +277,14 @@ def test_every_recipe_writes_what_its_method_loads(tmp_path, monkeypatch):
         meta = json.loads((base / name / "meta.json").read_text())
         assert meta["seed"] == 4 and meta["training"] == report["training"]
         assert np.isfinite(report["training"]["loss"])
+    for name in NAMES[:2]:  # on from there: not far away, where fresh weights would be
+        out, given = tmp_path / "on" / name, base / name
+        recipes.run(name, seconds=0.1, cache=tmp_path / "cache", base=base, out=out, start=given)
+        before, after = (load_file(next(f.glob("*.safetensors"))) for f in (given, out))
+        pairs = [(before[k].float().flatten(), w.float().flatten()) for k, w in after.items()]
+        old, new = (torch.cat(side) for side in zip(*pairs, strict=True))
+        assert functional.cosine_similarity(old, new, dim=0) > 0.9
+        assert json.loads((out / "meta.json").read_text())["started_from"]["seed"] == 4
     engine = build_engine(Settings(checkpoints=tmp_path, cache=tmp_path / "galleries"))
     for name in (*NAMES, "oti"):
         assert engine.methods()[name] is None

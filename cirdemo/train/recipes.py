@@ -259,6 +259,11 @@ def _on_encoder(job: Job, families: int) -> tuple[Any, Any, str, dict[str, Encod
 
 
 def _fit_on_encoder(job: Job, trainer: Any, recipe: Any, space: str, **schedule: Any) -> Any:
+    if job.start:
+        net = next(iter(trainer.modules.values()))  # what a checkpoint holds
+        name = job.start.name
+        trained.fill(net, trained.read(job.start, name, space)[1], job.start, name)
+        net.train().requires_grad_(True)
     facts = fit(
         trainer.modules,
         trainer.step,
@@ -275,7 +280,7 @@ def _inversion(job: Job) -> Any:
     recipe = fusion.InversionRecipe()
     model, tokenizer, space, worlds = _on_encoder(job, recipe.families)
     vectors = torch.cat([w.vectors for w in worlds.values()])
-    trainer = fusion.InversionTrainer(model, tokenizer, vectors, recipe, job.seed)
+    trainer = fusion.InversionTrainer(model, tokenizer, vectors, recipe, job.order)
     return _fit_on_encoder(job, trainer, recipe, space)
 
 
@@ -284,9 +289,9 @@ def _qformer(job: Job) -> Any:
 
     recipe = fusion.QFormerRecipe()
     model, tokenizer, space, worlds = _on_encoder(job, recipe.families)
-    asks = fusion.Asks(worlds, job.drawn, recipe.wardrobe, job.seed)
+    asks = fusion.Asks(worlds, job.drawn, recipe.wardrobe, job.order)
     vocab = fusion_nets.TextTower(model).token_embedding.weight.shape[0]
-    trainer = fusion.QFormerTrainer(tokenizer, vocab, asks, recipe, job.seed)
+    trainer = fusion.QFormerTrainer(tokenizer, vocab, asks, recipe, job.order)
     trainer.forward = compiled(trainer.net.forward, dynamic=True)  # texts vary in length
     return _fit_on_encoder(job, trainer, recipe, space)
 
@@ -296,8 +301,8 @@ def _dpo(job: Job, *, published: bool = False) -> Any:
 
     recipe = fusion.DpoRecipe(published=published)
     model, tokenizer, space, worlds = _on_encoder(job, recipe.families)
-    asks = fusion.Asks(worlds, job.drawn, recipe.wardrobe, job.seed)
-    trainer = fusion.DpoTrainer(model, tokenizer, asks, recipe, job.seed)
+    asks = fusion.Asks(worlds, job.drawn, recipe.wardrobe, job.order)
+    trainer = fusion.DpoTrainer(model, tokenizer, asks, recipe, job.order)
     return _fit_on_encoder(job, trainer, recipe, space, muon=False)  # AdamW, as the report's
 
 
