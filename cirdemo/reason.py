@@ -12,6 +12,7 @@ from PIL import Image
 from cirdemo.captions import Captions
 from cirdemo.intake import MAX_TEXT, clean_text
 from cirdemo.prompts import (
+    CAPTION,
     STEPS,
     begin_rationale,
     continue_rationale,
@@ -92,9 +93,19 @@ class Reasoner:
             yield rationale, vector
 
     def certainty(self, query: Query, answer: str) -> list[tuple[int, int, float]]:
-        """Of a whole rationale: where each token begins and ends, and its probability there."""
+        """Of a whole rationale: where each token begins and ends, and its probability there.
+
+        A caption is weighed by who writes it: what the adapter would have said instead is no
+        doubt about the picture.
+        """
         turn: list[Image.Image | str] = [query.reference, reason_prompt(query.modification)]
-        return self.mllm.certainty(turn, answer, adapter="cot")
+        tokens = self.mllm.certainty(turn, answer, adapter="cot")
+        begin = len(f"{STEPS[0]}: ")
+        end = answer.index(f" {STEPS[1]}:")
+        if not self.captions or end <= begin:
+            return tokens
+        own = self.mllm.certainty([query.reference, CAPTION], answer[begin:end])
+        return [(a + begin, b + begin, p) for a, b, p in own] + [t for t in tokens if t[0] >= end]
 
     def embed_many(self, queries: Sequence[Query]) -> np.ndarray:
         """Query vectors (Q, D) of a batch, read off at once with no rationale."""

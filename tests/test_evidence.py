@@ -63,7 +63,8 @@ def test_the_command_measures_the_shipped_models(capsys):
     assert main(["evidence", "fables", "--limit", "12", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["queries"] == 12 and found["split"] == "val"
-    assert found["support"]["caption_bent"]["auc"] > 0.7
+    bent = found["support"]["caption_bent"]
+    assert bent["auc"] > 0.7 and bent["flagged_of_false"] > 2 * bent["flagged_of_true"]
     assert found["why"]["refused"] >= 6 and found["why"]["cue_hit"] > found["why"]["cue_chance"]
     with pytest.raises(BadInput, match="at least 1"):
         evidence.evidence(build_engine(Settings.from_env()), "fables", limit=0)

@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 
+from cirdemo import prompts
 from cirdemo.builder import build_engine
 from cirdemo.config import Settings
 from cirdemo.reason import Reasoner
@@ -44,6 +45,21 @@ class Told:
 
     def of_many(self, images):
         return [self.of(image) for image in images]
+
+
+def test_a_caption_is_weighed_by_who_writes_it(vlm, pictures):
+    query, caption = ask(pictures[0]), "a dog in the snow"
+    answer = f"caption: {caption} reasoning: make it white . conclusion: a white dog"
+    mine, writers = (Reasoner(vlm, told).certainty(query, answer) for told in (None, Told()))
+    behind = answer.index(" reasoning")
+    begin = answer.index(caption)
+    inside = [t for t in writers if t[0] < behind]
+    assert [answer[a:b].strip() for a, b, _ in inside] == caption.split()
+    alone = vlm.certainty([pictures[0], prompts.CAPTION], caption)
+    assert inside == [(a + begin, b + begin, p) for a, b, p in alone]
+    rest = [t for t in mine if t[0] >= behind]
+    assert rest == [t for t in writers if t[0] >= behind] and len(rest) > 6
+    assert [p for a, _, p in mine if begin <= a < behind] != [p for _, _, p in inside]
 
 
 def test_the_writers_caption_is_the_first_step(vlm, pictures):

@@ -13,7 +13,7 @@ import numpy as np
 
 from cirdemo import metrics
 from cirdemo.data.drawn import fables, statements, wardrobe
-from cirdemo.explain.support import Support, supports
+from cirdemo.explain.support import SURE, Support, supports
 from cirdemo.types import BadInput, CirError, Query, Rationale, Triplet
 from cirdemo.words import MEANINGLESS, phrases
 
@@ -48,10 +48,11 @@ def evidence(
         phrase of the lowest P(Yes) is not true of the picture, beside `cue_chance`, the share for
         a phrase at random; `reason_true`, the share of the parts of written reasons that say
         what the records say. `support`: areas under the ROC curve (`auc`) of its score, with
-        numbers of pieces and of false ones, for caption phrases as written (`caption`), with one
-        false phrase put in (`caption_bent`), and for phrases of the conclusion. `handwritten`, over
-        captions in which a colour was replaced by hand: `followed`, the share whose conclusion is
-        the true one of a picture of that colour.
+        numbers of pieces and of false ones and the shares of true and of false ones that the page
+        greys out (`flagged_of_true`, `flagged_of_false`), for caption phrases as written
+        (`caption`), with one false phrase put in (`caption_bent`), and for phrases of the
+        conclusion. `handwritten`, over captions in which a colour was replaced by hand: `followed`,
+        the share whose conclusion is the true one of a picture of that colour.
 
     Raises:
         CirError: The dataset has no records.
@@ -207,7 +208,10 @@ def _labelled(found: Sequence[Support], step: str, true: str) -> list[tuple[floa
 def _auc(pairs: Sequence[tuple[float, bool]]) -> Mapping[str, float]:
     scores, labels = [s for s, _ in pairs], [t for _, t in pairs]
     both = any(labels) and not all(labels)
+    flagged = {t: [float(s < SURE) for s, truth in pairs if truth is t] for t in (True, False)}
     return {
+        "flagged_of_true": metrics.mean(flagged[True]) if flagged[True] else float("nan"),
+        "flagged_of_false": metrics.mean(flagged[False]) if flagged[False] else float("nan"),
         "auc": metrics.auc(scores, labels) if both else float("nan"),
         "pieces": len(pairs),
         "false": labels.count(False),
