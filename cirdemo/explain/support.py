@@ -2,7 +2,7 @@
 
 The score of a piece is the probability of its least likely word where it stands, read off in one
 pass over the finished rationale: a model that had to choose between words, or that is shown words
-it would not have written, gives one of them little. `python -m cirdemo evidence fables` measures how
+it would not have written, gives one of them little. `python -m cirdemo evidence fables` measures
 how well that tells true phrases from false ones; with the weights of the time it did so better on
 captions (area under the ROC curve 0.93) than the cosine that is lost without the phrase (0.46) and
 than the judge asked about the phrase alone (0.63).
