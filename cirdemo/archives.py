@@ -99,12 +99,13 @@ class ZipGate:
         """The files to look at and those refused by name or kind, in the order of their names."""
         found: list[Found] = []
         out: list[LeftOut] = []
-        infos = [i for i in self._zip.infolist() if not i.is_dir()]
+        # by hand: what zipfile asks fails on an entry without a name
+        infos = [i for i in self._zip.infolist() if not i.filename.endswith("/")]
         twisted = _overlapping(infos)
         seen: set[str] = set()
         for info in sorted(infos, key=lambda i: i.filename):
             name = info.filename.replace("\\", "/")
-            shown = self.prefix + printable(name)
+            shown = self.prefix + (printable(name) or "(no name)")
             fold = unicodedata.normalize("NFC", name).casefold()
             refused = refused_name(name) or _refused_kind(info)
             if refused is None and info.header_offset in twisted:
@@ -161,7 +162,9 @@ def refused_name(name: str) -> tuple[str, str] | None:
         return "name", "Its name holds control characters. Rename it."
     if len(name) > MAX_NAME:
         return "name", f"Its path has more than {MAX_NAME} characters. Shorten it."
-    if not parts or name.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:", name):
+    if not parts:
+        return "name", "It has no name."
+    if name.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:", name):
         return "name", "Its path leads out of the archive."
     if "__MACOSX" in parts or any(p.startswith(".") for p in parts):
         return "hidden", "It is a hidden file."

@@ -162,6 +162,8 @@ def test_what_was_done_by_hand_is_repeated(engine):
         ("other", "no replay bundle"),
         ("later", "version 99"),
         ("damaged", "damaged"),
+        ("locked", "no replay bundle"),
+        ("torn", "no replay bundle"),
     ],
 )
 def test_what_is_no_bundle_is_told(engine, data, says):
@@ -170,9 +172,17 @@ def test_what_is_no_bundle_is_told(engine, data, says):
         "other": lambda: rewritten(good, format="else"),
         "later": lambda: rewritten(good, version=99),
         "damaged": lambda: rewritten(good, coarse={"union": [{"image": 3}]}),
+        "locked": lambda: locked(good),
+        "torn": lambda: good[:60] + b"\0" * 40 + good[100:],
     }
     with pytest.raises(BadInput, match=says):
         replay.load(data if isinstance(data, bytes) else made[data]())
+
+
+def locked(data):
+    """The archive with entries that say they are encrypted."""
+    parts = data.split(b"PK\x01\x02")
+    return b"PK\x01\x02".join([parts[0], *(p[:4] + b"\1" + p[5:] for p in parts[1:])])
 
 
 def test_a_zip_bomb_is_not_unpacked():

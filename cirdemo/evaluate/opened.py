@@ -85,7 +85,9 @@ def _unzip(path: Path) -> dict[str, bytes]:
             if len(names) > FILES or sum(i.file_size for i in names) > LARGEST:
                 raise BadInput(f"{path.name} unpacks to too much; it is not read.")
             return {i.filename: archive.read(i) for i in names}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
+    except BadInput:
+        raise
+    except Exception as error:  # zipfile and its decoders raise nearly anything
         raise BadInput(f"{path.name} is no zip archive that can be read. {HOW}") from error
 
 

@@ -6,7 +6,6 @@ import io
 import json
 import math
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,16 +81,13 @@ def load(source: Path | bytes) -> Replay:
     name = "this file" if isinstance(source, bytes) else f"'{source}'"
     try:
         data = source if isinstance(source, bytes) else source.read_bytes()
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
-                raise BadInput(f"{name} unpacks to more than {MAX_BYTES >> 20} MiB: no bundle.")
-            files = {n: archive.read(n) for n in archive.namelist() if not n.endswith("/")}
+        files = _unzip(data, name)
         facts = json.loads(files[RESULT])
         if facts["format"] != FORMAT:
             raise KeyError(FORMAT)
     except OSError as fault:
         raise BadInput(f"{name} cannot be read. Check the path.") from fault
-    except (zipfile.BadZipFile, zlib.error, KeyError, TypeError, ValueError) as fault:
+    except (KeyError, TypeError, ValueError, RecursionError) as fault:
         raise BadInput(
             f"{name} is no replay bundle. One is written by "
             '"python -m cirdemo search ... --bundle out.zip" and by the page.'
@@ -105,6 +101,19 @@ def load(source: Path | bytes) -> Replay:
         return _opened(facts, files)
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
         raise BadInput(f"{name} is damaged: {type(fault).__name__}: {fault}.") from fault
+
+
+def _unzip(data: bytes, name: str) -> dict[str, bytes]:
+    """What an archive holds, up to `MAX_BYTES`; a ValueError where it is none."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
+                raise BadInput(f"{name} unpacks to more than {MAX_BYTES >> 20} MiB: no bundle.")
+            return {n: archive.read(n) for n in archive.namelist() if not n.endswith("/")}
+    except BadInput:
+        raise
+    except Exception as fault:  # zipfile and its decoders raise nearly anything
+        raise ValueError(name) from fault
 
 
 def _opened(facts: dict[str, Any], files: Mapping[str, bytes]) -> Replay:

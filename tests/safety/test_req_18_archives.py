@@ -38,7 +38,17 @@ def nested():
     return inner
 
 
+def nameless():
+    """An entry without a name, which Python 3.11's zipfile stumbles over."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as out:
+        out.writestr("a.png", b"x")
+        out.filelist[0].filename = ""
+    return buffer.getvalue()
+
+
 ARCHIVES = {
+    "no name": nameless,
     "leading out": lambda: packed(("../../evil.png", b"x"), ("a/../../evil.png", b"x")),
     "absolute": lambda: packed(("/etc/evil.png", b"x")),
     "a drive": lambda: packed(("C:\\evil.png", b"x"), ("c:/evil.png", b"x")),
