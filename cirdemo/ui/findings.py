@@ -10,8 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cirdemo.types import ImageId, SearchResult
-from cirdemo.words import phrases
+from cirdemo.types import ImageId, Reranked, SearchResult
 
 HEAD = 10  # of a list: what a reader sees
 DEEP = 50  # ranks beyond it are found by nobody
@@ -49,7 +48,7 @@ def _at(rank: int | None, size: int) -> str:
     return f"at rank {rank}" if rank else f"nowhere among {size}"
 
 
-def _extra(run: Run) -> list[str]:
+def extra_of(run: Run) -> list[str]:
     """What the union keeps of the reference and the intersection leaves out.
 
     Phrases, and words of a phrase that both change: of a striped shirt that becomes white,
@@ -75,155 +74,42 @@ def _extra(run: Run) -> list[str]:
     return [*words, *(text for text in gone if text in kept)]
 
 
-def _listed(items: Sequence[str]) -> str:
+def listed(items: Sequence[str], joint: str = "and") -> str:
     """Phrases in quotes, as a sentence lists them."""
     *most, last = [f"“{p}”" for p in items]
-    return f"{', '.join(most)} and {last}" if most else last
+    return f"{', '.join(most)} {joint} {last}" if most else last
 
 
-def walked(run: Run) -> tuple[str, ...]:
-    """What a search of any query showed: why its two descriptions differ, what the judge did.
-
-    Everything said of a picture is read off its caption; nothing is said of pictures without one.
-
-    Args:
-        run: A search from its coarse stage on; its lists may be short.
-
-    Returns:
-        Sentences; none where the descriptions leave nothing to compare.
-    """
-    lists, both = run.result.coarse, run.result.descriptions
-    if not {"union", "intersection"} <= set(lists) & set(both):
-        return ()
-    extra = _extra(run)
-    heads = [i for name in ("union", "intersection") for i in lists[name].ids[:HEAD]]
-    said = []
-    if _unmoved(run):
-        said.append(
-            "The models took nothing from your text: the union only repeats what the reference "
-            "shows. Try other words, or change the cues by hand."
-        )
-    elif extra and all(run.caption(i) != i for i in heads):
-        said.append(_carried(run, extra))
-        if run.targets:
-            said += _apart(run, extra)
-    reranked = run.result.reranked
-    if reranked and run.targets:
-        said += _moved(run)
-    verdicts = [r.yes_probability for r in reranked if r.image_id in run.result.judgements]
-    if run.result.stage in ("rerank", "reasoning", "reason") and verdicts and max(verdicts) < 0.5:
-        said.append(
-            f"The judge says Yes to none of the {len(verdicts)} candidates that it saw: perhaps "
-            "nothing here fits."
-        )
-    return tuple(said)
-
-
-def _unmoved(run: Run) -> bool:
-    """Whether the model's union is its caption of the reference again."""
-    union = run.result.descriptions["union"]
-    if union.writer == "user" or not union.caption:
-        return False
-    return _bare(union.text) == _bare(union.caption)
-
-
-def _bare(text: str) -> set[str]:
-    """The phrases of a text, whichever of them "and" stands before."""
-    return {p.removeprefix("and ") for p in phrases(text)}
-
-
-def _apart(run: Run, extra: list[str]) -> list[str]:
-    """Which of the two found the target, and by what; only what the captions bear out."""
-    far = 10**9
-    union, intersection = (run.rank(n) or far for n in ("union", "intersection"))
-    if intersection < union:
-        return _ahead(run, extra)
-    return _behind(run, extra) if union < intersection else []
-
-
-def _ahead(run: Run, extra: list[str]) -> list[str]:
-    """The intersection found the target: what the union put first instead, and why that is none."""
-    lists = run.result.coarse
-    first = run.caption(lists["union"].ids[0])
-    target = run.caption(next(i for i in lists["intersection"].ids if i in run.targets))
-    asked = [p.removeprefix("and ") for p in phrases(run.result.descriptions["intersection"].text)]
-    lacks = [p for p in asked if p not in first]
-    shows = [p for p in extra if p in first]
-    if not (shows and lacks):
-        return []
-    said = [
-        f"So the union's first picture shows {_listed(shows)}, as the reference does, but not "
-        f"{_listed(lacks)}."
-    ]
-    if free := [p for p in shows if p not in target]:
-        said.append(
-            f"Your text does not speak of {_listed(free)}. Here what it does not speak of is left "
-            "open, and the target shows none of it."
-        )
-    return said
-
-
-def _behind(run: Run, extra: list[str]) -> list[str]:
-    """The union found the target: what the pictures before it in the intersection's list lack."""
-    lists = run.result.coarse
-    ids = lists["union"].ids
-    found = next(i for i in ids if i in run.targets)
-    target = run.caption(found)
-    rank = run.rank("intersection")  # None: beyond the list, and all of it stands before
-    before = [run.caption(i) for i in lists["intersection"].ids[: rank - 1 if rank else None]]
-    shared = [p for p in extra if p in target]
-    asked = _asked(run)
-    bare = sum(not any(p in text for p in shared) for text in before)
-    missed = [p for p in asked if p in target and sum(p not in t for t in before) > len(before) / 2]
-    said = []
-    if shared and before and bare > len(before) / 2:
-        said.append(
-            f"The target that the union has at rank {ids.index(found) + 1} still shows "
-            f"{_listed(shared)}; {bare} of the {len(before)} pictures that the intersection puts "
-            "before its first target do not. What it left out would have told them apart."
-        )
-    for phrase in missed:
-        lacking = sum(phrase not in text for text in before)
-        said.append(
-            f"“{phrase}” was asked for, and yet {lacking} of those {len(before)} pictures do not "
-            "show it: coarse retrieval passed over it."
-            if said
-            else f"Of the {len(before)} pictures that the intersection puts before its first "
-            f"target {lacking} do not show “{phrase}”, though it was asked for: coarse retrieval "
-            "passed over it."
-        )
-    return said
-
-
-def _asked(run: Run) -> list[str]:
-    """Phrases that the modification brought into the intersection."""
-    cues = run.result.descriptions["intersection"].cues
-    new = [c.text.rpartition(" → ")[2] for c in cues if c.status in ("added", "changed")]
-    return [p.removeprefix("and ") for p in new]
-
-
-def _moved(run: Run) -> list[str]:
-    """What the judge did to the best target."""
-    seen = [r for r in run.result.reranked if r.image_id in run.targets]
-    if not seen:
-        return ["No target was among the candidates that the judge saw, so it could not help."]
-    before, after = min(r.coarse_rank for r in seen), min(r.rank for r in seen)
-    if after == before:
-        return [f"The judge left the target at rank {after}."]
-    way = "up" if after < before else "down"
-    return [f"The judge, which looks at each picture, moved the target {way}: {before} → {after}."]
-
-
-def _carried(run: Run, kept: list[str]) -> str:
+def carried(run: Run, kept: list[str]) -> str:
     """How much of each list's head shows what the intersection left out."""
-    counts = {}
+    counts, sizes = {}, {}
     for name in ("union", "intersection"):
         told = [run.caption(i) for i in run.result.coarse[name].ids[:HEAD]]
-        counts[name] = sum(any(p in text for p in kept) for text in told)
+        counts[name], sizes[name] = sum(any(p in text for p in kept) for text in told), len(told)
+    every = counts["union"] == sizes["union"]
+    those = f"{'All' if every else counts['union'] or 'None'} of the union's first {sizes['union']}"
     return (
-        f"The intersection leaves out {_listed(kept)}. Of the union's first {HEAD} pictures "
-        f"{counts['union']} show some of it; of the intersection's, {counts['intersection']}."
+        f"The intersection leaves out {listed(kept)}. {those} pictures still show "
+        f"{listed(kept, 'or')}; of the intersection's, {counts['intersection'] or 'none'}."
     )
+
+
+def judge_moved(seen: Sequence[Reranked]) -> str:
+    """What the judge did to the target that stood best, and to one that it put before that one.
+
+    Args:
+        seen: The targets that it saw, at least one.
+    """
+    was, now = min(seen, key=lambda r: r.coarse_rank), min(seen, key=lambda r: r.rank)
+    called = "the target" if len(seen) == 1 else "the best-placed target"
+    if was.rank == was.coarse_rank:
+        said = f"left {called} at rank {was.rank}"
+    else:
+        way = "up" if was.rank < was.coarse_rank else "down"
+        said = f"moved {called} {way}: {was.coarse_rank} → {was.rank}"
+    if now is not was:  # two pictures: no single one went from the best rank to the best rank
+        said += f", and put another target before it: {now.coarse_rank} → {now.rank}"
+    return said
 
 
 def _against(run: Run, winner: str, loser: str, why: str) -> Finding:
@@ -234,8 +120,8 @@ def _against(run: Run, winner: str, loser: str, why: str) -> Finding:
         f"The {loser} puts the best target {_at(b, run.size)} of {run.size}, the {winner} "
         f"{_at(a, run.size)}."
     ]
-    if extra := _extra(run):
-        said.append(_carried(run, extra))
+    if extra := extra_of(run):
+        said.append(carried(run, extra))
     holds = (a or far) < (b or far)
     if holds:
         said.append(why)
@@ -271,10 +157,13 @@ def judged(run: Run) -> Finding:
                 f"the first {len(run.result.judgements)}, so it could not help.",
             ),
         )
-    best = min(seen, key=lambda r: r.rank)
+    best, stood = min(seen, key=lambda r: r.rank), min(seen, key=lambda r: r.coarse_rank)
+    there = f"The coarse list has the best target at rank {stood.coarse_rank}; "
     said = [
-        f"The coarse list has the best target at rank {before}; after the judge it stands at "
-        f"{after}, with P(Yes) {best.yes_probability:.2f}."
+        f"{there}after the judge it stands at {after}, with P(Yes) {best.yes_probability:.2f}."
+        if best is stood
+        else f"{there}the judge puts that one at {stood.rank} and another target before it, "
+        f"{best.coarse_rank} → {best.rank}, with P(Yes) {best.yes_probability:.2f}."
     ]
     first = min(items, key=lambda r: r.coarse_rank)
     if after < before:
@@ -284,7 +173,8 @@ def judged(run: Run) -> Finding:
         )
         said.append("It looked at the pictures; the coarse list compared two vectors.")
     elif after == before:
-        said.append("The judge left it where it was: this run shows neither gain nor harm.")
+        where = "left it where it was" if best is stood else "has a target at the same rank"
+        said.append(f"The judge {where}: this run shows neither gain nor harm.")
     else:
         wrong = items[0]
         said.append(

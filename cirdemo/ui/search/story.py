@@ -12,7 +12,7 @@ from PIL import Image
 
 from cirdemo.steer import Steer
 from cirdemo.types import CirError, Heatmap, ImageId, Query, Rationale, SearchResult
-from cirdemo.ui import findings
+from cirdemo.ui import findings, happened
 from cirdemo.ui.search import history, judge_views, picked, reason_views, views
 from cirdemo.ui.search.history import History
 from cirdemo.ui.search.look import LookHandlers
@@ -212,7 +212,7 @@ def _told(
     result: SearchResult, targets: Sequence[ImageId], caption: findings.Captions
 ) -> tuple[str, ...]:
     run = findings.Run(result=result, targets=set(targets), size=TOP, caption=caption)
-    return findings.walked(run)
+    return happened.walked(run)
 
 
 def options(view: View) -> dict[str, Any]:
