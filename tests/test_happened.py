@@ -181,3 +181,12 @@ def test_every_move_that_is_told_is_one_pictures(first, second, said):
     assert said in happened.walked(run)[-1]
     early = replace(run, result=replace(run.result, stage="judging"))
     assert "The judge" not in " ".join(happened.walked(early))  # its order is not final yet
+
+
+@pytest.mark.parametrize(
+    ("union", "intersection", "lost"), [(1, 20, True), (20, 1, False), (3, 3, False)]
+)
+def test_a_loss_is_one_where_the_union_is_ahead(union, intersection, lost):
+    run = run_of(union=union, intersection=intersection)
+    assert happened.dropped_too_much(run) is lost
+    assert not happened.dropped_too_much(replace(run, targets=set()))

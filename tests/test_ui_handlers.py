@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from fake_ui_engine import FakeEngine, run_number
 from PIL import Image
 
-from cirdemo.types import CirError
+from cirdemo.types import CirError, Cue
 from cirdemo.ui.search import history
 from cirdemo.ui.search.ask import LEADS, AskHandlers
 from cirdemo.ui.search.events import SearchHandlers
@@ -266,6 +267,40 @@ def test_sentences_that_rest_on_nothing_are_marked_in_words_too(handlers):
     assert 'class="said unfounded"' in html and "unsure: so it is" in html
 
 
+def test_where_the_judge_refuses_all_its_reasons_are_told(handlers, engine, monkeypatch):
+    html = told(run(handlers), "notice")
+    assert "in its own words" not in html  # it says Yes to some
+    found = FakeEngine.search
+
+    def refuse(*args, **named):
+        for result in found(engine, *args, **named):
+            low = tuple(replace(r, yes_probability=r.yes_probability / 3) for r in result.reranked)
+            yield replace(result, reranked=low)
+
+    monkeypatch.setattr(engine, "search", refuse)
+    html = told(run(handlers), "notice")
+    assert "Of the first 3 it writes, in its own words: “scarves not hats”" in html
+
+    def silent(*given):
+        raise CirError("This judge gives verdicts without reasons.")
+
+    monkeypatch.setattr(engine, "why", silent)
+    assert "perhaps nothing here fits" in told(run(handlers), "notice")
+
+
+def test_the_dropped_words_are_put_back_with_one_press(handlers, engine):
+    view = asked(handlers)
+    result = last(run(handlers, view), "result")
+    view = handlers.act(view, result, click(action="restore"))
+    assert view.intersection == "two brown dogs with hats hugging in the snow beside a sledge"
+    told = dict(result.descriptions)
+    for mode, after in (("union", "a long striped shirt"), ("intersection", "a long shirt")):
+        cue = Cue(text=f"a short striped shirt → {after}", status="changed")
+        told[mode] = replace(told[mode], text=after, cues=(cue,))
+    worn = handlers.act(view, replace(result, descriptions=told), click(action="restore"))
+    assert worn.intersection == "a long striped shirt"
+
+
 def test_a_verdict_is_taken_apart(handlers):
     view = asked(handlers)
     result = last(run(handlers, view), "result")
@@ -317,7 +352,7 @@ def test_a_run_ends_when_another_is_asked_for(handlers):
 def test_a_stop_before_the_run_has_its_turn_holds(engine, handlers):
     ticket, before = Ticket(), len(engine.asked)
     number, *_ = handlers.begin(ticket)
-    handlers.stop(ticket)
+    handlers.stop(ticket, None, View())
     (last,) = handlers.run(number, ticket, asked(handlers), None, None, History())
     page = dict(zip(PAGE, last, strict=True))
     assert "Stopped" in page["notice"] and len(engine.asked) == before
@@ -328,7 +363,7 @@ def test_a_stop_before_the_run_has_its_turn_holds(engine, handlers):
 def test_a_stop_before_its_turn_holds_when_a_new_run_is_asked_for(engine, handlers):
     ticket, before = Ticket(), len(engine.asked)
     first, *_ = handlers.begin(ticket)
-    handlers.stop(ticket)
+    handlers.stop(ticket, None, View())
     second, *_ = handlers.begin(ticket)
     assert list(handlers.run(first, ticket, asked(handlers), None, None, History())) == []
     view = asked(handlers, text="with a kite")
@@ -340,8 +375,9 @@ def test_a_stop_before_its_turn_holds_when_a_new_run_is_asked_for(engine, handle
 def test_stop_leaves_a_page_that_says_so(handlers):
     number, ticket = run_number()
     steps = handlers.run(number, ticket, asked(handlers), None, None, History())
-    next(steps)
-    search, stop, said = handlers.stop(ticket)
+    shown = next(steps)[PAGE.index("result")]
+    search, stop, said = handlers.stop(ticket, shown, asked(handlers))
+    assert TEXT in said  # the question stays above what was found
     assert search["interactive"] and not stop["interactive"] and "Stopped" in said
     (last,) = steps  # a stage on its way when Stop was pressed must not have the last word
     page = dict(zip(PAGE, last, strict=True))
@@ -351,16 +387,49 @@ def test_stop_leaves_a_page_that_says_so(handlers):
     assert search["interactive"] and not stop["interactive"]
 
 
-def test_a_stop_while_judging_keeps_the_verdicts_and_stills_the_page(handlers):
+def stopped_at(handlers, chapter, sign, before=None):
+    """The page after Stop, pressed when a chapter said something."""
     number, ticket = run_number()
-    steps = handlers.run(number, ticket, asked(handlers), None, None, History())
+    steps = handlers.run(number, ticket, asked(handlers), None, before, History())
     for step in steps:
-        if isinstance(step[PAGE.index("judge")], str) and "judged…" in step[PAGE.index("judge")]:
+        if isinstance(part := step[PAGE.index(chapter)], str) and sign in part:
             break
-    handlers.stop(ticket)
-    (last,) = steps
-    judge = dict(zip(PAGE, last, strict=True))["judge"]
-    assert 'class="spin"' not in judge and "P(Yes)" in judge and " judged<" in judge
+    handlers.stop(ticket, None, View())
+    (end,) = steps
+    return dict(zip(PAGE, end, strict=True))
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_stop_while_judging_keeps_the_verdicts_and_stills_the_page(handlers, again):
+    before = last(run(handlers), "result") if again else None
+    page = stopped_at(handlers, "judge", "judged…", before)
+    judge = page["judge"]
+    assert 'class="spin"' not in judge and "P(Yes)" in judge
+    assert re.search(r">stopped at \d+ of \d+ judged<", judge)
+    assert "follows when all candidates" not in judge and "no rank-flow chart" in judge
+    # the finished stages and what they showed stand above it, as before
+    assert 'class="standing"' in page["notice"] and "Stopped" in page["notice"]
+    if not again:  # else chapter 3 is that of the run before
+        assert ">stopped<" in page["heatmaps"] and "comes last" not in page["heatmaps"]
+
+
+def test_a_stop_while_measuring_says_so(handlers):
+    html = stopped_at(handlers, "heatmaps", "Measuring how much")["heatmaps"]
+    assert "Measuring how much" not in html and "the curves were not measured" in html
+    assert re.search(r'role="status">[\w. ]+ s<', html)  # the maps were made: their seconds stay
+
+
+def test_a_stop_while_it_thinks_leaves_no_cursor(handlers, engine, monkeypatch):
+    def slowly(*args, **named):
+        for result in FakeEngine.search(engine, *args, **named):
+            if result.stage == "reason":
+                yield replace(result, stage="reasoning")
+            yield result
+
+    monkeypatch.setattr(engine, "search", slowly)
+    html = stopped_at(handlers, "reason", "caret")["reason"]
+    assert "caret" not in html and "thinking" not in html and ">stopped<" in html
+    assert "two brown dogs with hats" in html
 
 
 def test_a_result_becomes_the_reference_and_the_text_is_asked_anew(handlers):

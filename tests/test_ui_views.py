@@ -13,7 +13,7 @@ from cirdemo.export import search_json
 from cirdemo.types import Cue, Reranked
 from cirdemo.ui import cards
 from cirdemo.ui.cards import Marks
-from cirdemo.ui.search import judge_views, views
+from cirdemo.ui.search import header, judge_views, views
 from cirdemo.ui.view import View
 
 
@@ -51,7 +51,7 @@ def test_a_chip_tells_its_status_by_symbol_words_and_stroke(status, symbol, tag)
 def test_text_from_outside_cannot_become_markup():
     html = cards.chip(Cue(text="<img src=x onerror=alert(1)>", status="kept"))
     assert "<img" not in html
-    html = views.notice(None, extra="<b>x</b>")
+    html = header.notice(None, extra="<b>x</b>")
     assert "<b>x</b>" not in html
 
 
@@ -163,23 +163,46 @@ def test_with_the_adapter_off_both_verdicts_are_told(stages):
 
 def test_the_notice_tells_unknown_words_and_the_targets_rank(stages):
     target = stages[-1].reranked[3].image_id
-    html = views.notice(stages[-1], [target], pictures=Pictures())
+    html = header.notice(stages[-1], [target], pictures=Pictures())
     assert "re-ranked</span><b>4</b>" in html
     assert "known target: " in html and "union puts this first: " in html
-    nowhere = views.notice(stages[-1], ["of another gallery"])
+    nowhere = header.notice(stages[-1], ["of another gallery"])
     assert f'<b class="none">beyond {len(stages[-1].coarse["union"].ids)}</b>' in nowhere
-    assert views.notice(None) == ""
+    assert header.notice(None) == ""
 
 
-def test_of_several_targets_the_one_that_came_furthest_is_shown(stages):
-    result = stages[-1]
-    lists = [r.ids for r in result.coarse.values()] + [[r.image_id for r in result.reranked]]
-    best = min(lists[0], key=lambda i: min(ids.index(i) for ids in lists if i in ids))
-    other = max(lists[0], key=lambda i: min(ids.index(i) for ids in lists if i in ids))
-    html = views.standing(result, ("not in any list", other, best), Pictures())
-    figure = html[: html.index("</figure>")]
-    assert f'src="thumb/{best}"' in figure and "3 known targets; this one came" in figure
-    assert "the known target<" in views.standing(result, (best,), Pictures())
+def test_several_targets_keep_their_places_and_a_rank_says_whose_it_is(stages):
+    union, intersection = (stages[-1].coarse[m].ids for m in ("union", "intersection"))
+    # the one that a list has first is not the one that the other has first
+    targets = ("not in any list", intersection[1], union[2])
+    shown = []
+    for result in stages[1:]:
+        html = header.standing(result, targets, Pictures())
+        shown.append(html[html.index("<figure") : html.index("</figure>")])
+    assert len(set(shown)) == 1  # through the whole run
+    assert [shown[0].index(f"thumb/{t}") for t in targets] == sorted(
+        shown[0].index(f"thumb/{t}") for t in targets
+    )
+    assert "3 known targets" in shown[0] and shown[0].count("<img") == 3
+    html = header.standing(stages[1], targets, Pictures())
+    ranks = [
+        min((ids.index(t) + 1, x) for t, x in zip(targets, "ABC", strict=True) if t in ids)
+        for ids in (union, intersection)
+    ]
+    for name, (rank, letter) in zip(("union", "intersection"), ranks, strict=True):
+        assert f"<span>{name}</span><b>{rank} <i>{letter}</i></b>" in html
+    one = header.standing(stages[-1], targets[:1], Pictures())
+    assert "the known target<" in one and "<i>" not in one
+    many = header.standing(stages[-1], union[:12], Pictures())
+    assert "12 known targets, the first 8 shown" in many
+
+
+def test_results_never_stand_unnamed_and_a_loss_can_be_mended(stages):
+    html = header.notice(stages[0], src="thumb/ref")
+    assert 'src="thumb/ref"' in html and "<q>hugging</q>" in html
+    told = ["something happened"]
+    assert 'data-action="restore"' in header.notice(stages[-1], told=told, restore=True)
+    assert "restore" not in header.notice(stages[-1], told=told)
 
 
 def test_the_json_answer_has_the_contract_of_the_command_line(stages):

@@ -50,6 +50,13 @@ def refused(result: SearchResult) -> bool:
     return done and bool(given) and max(r.yes_probability for r in given) < 0.5
 
 
+def dropped_too_much(run: Run) -> bool:
+    """Whether the union found a target that the intersection has further down, for want of cues."""
+    union, intersection = run.rank("union"), run.rank("intersection")
+    behind = union is not None and (intersection is None or union < intersection)
+    return behind and bool(extra_of(run))
+
+
 def _none_fits(count: int, reasons: Sequence[str]) -> str:
     """That the judge refuses all, and in its own words why."""
     said = f"The judge says Yes to none of the {count} candidates that it saw: "

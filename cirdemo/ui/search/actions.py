@@ -68,6 +68,21 @@ def _write(view: View, result: SearchResult, told: Told) -> View:
     return replace(view, **{_mode(told): " ".join(told.get("text", "").split())})  # type: ignore[arg-type]
 
 
+def _restore(view: View, result: SearchResult, told: Told) -> View:
+    """The intersection with what it dropped, whole cues and words of a changed one."""
+    found = _of(result, {"mode": "intersection"})
+    union = _of(result, {"mode": "union"})
+    fuller = {c.text.partition(" → ")[0]: phrase_of(c) for c in union.cues if " → " in c.text}
+    for cue in found.cues:
+        if " → " in cue.text and (now := fuller.get(cue.text.partition(" → ")[0])):
+            text = " ".join(now if p == phrase_of(cue) else p for p in _phrases(found))
+            found = replace(found, text=text)
+    for cue in found.cues:
+        if cue.status == "dropped" and cue.text in _phrases(union):
+            found = replace(found, text=with_phrase(found, cue.text))
+    return replace(view, intersection=found.text)
+
+
 def _dial(view: View, result: SearchResult, told: Told) -> View:
     return replace(view, rerank_on=_mode(told))
 
@@ -137,6 +152,7 @@ _ACTIONS: dict[str, Callable[[View, SearchResult, Told], View]] = {
     "chip": _chip,
     "negate": _negate,
     "write": _write,
+    "restore": _restore,
     "dial": _dial,
     "column": _toggle("columns"),
     "more": _toggle("more", "less"),

@@ -13,7 +13,7 @@ from PIL import Image
 from cirdemo import replay, report
 from cirdemo.types import BadInput, CirError, ImageId, SearchResult
 from cirdemo.ui.downloads import on_disk, stem
-from cirdemo.ui.search import actions, picked, story, views
+from cirdemo.ui.search import actions, header, picked, story, views
 from cirdemo.ui.search.ask import linked
 from cirdemo.ui.search.history import History
 from cirdemo.ui.search.look import REFERENCE, LookHandlers
@@ -125,7 +125,7 @@ class SearchHandlers:
     def blank(self, said: str = "") -> Page:
         """Nothing has run."""
         waiting = {name: views.waiting(n) for name, n in CHAPTERS.items()}
-        return page(result=None, notice=views.notice(None, extra=said), picked="", **waiting)
+        return page(result=None, notice=header.notice(None, extra=said), picked="", **waiting)
 
     def begin(self, ticket: Ticket) -> tuple[Any, ...]:
         """A new question: its number, clear the page, offer Stop."""
@@ -133,10 +133,16 @@ class SearchHandlers:
         cleared = page(result=None, notice="", picked="", **waiting)
         return (*self.started(ticket), *cleared)
 
-    def stop(self, ticket: Ticket) -> tuple[Any, ...]:
+    def stop(self, ticket: Ticket, result: SearchResult | None, view: View) -> tuple[Any, ...]:
         """The run ends at its next stage; what is there stays."""
         ticket.stop()
-        return (*ticket.buttons(), views.notice(None, extra=STOPPED))
+        return (*ticket.buttons(), self._above(result, view, STOPPED))
+
+    def _above(self, result: SearchResult | None, view: View, said: str) -> str:
+        """What stands above the chapters, with a sentence on why nothing more comes."""
+        if result is None or not result.stage:
+            return header.notice(None, extra=said)
+        return self.story.notice(result, view, extra=said)
 
     @staticmethod
     def started(ticket: Ticket) -> tuple[Any, ...]:
@@ -160,23 +166,27 @@ class SearchHandlers:
     ) -> Iterator[Page]:
         """The chapters as the stages finish; an error is told and leaves what still holds."""
         last: dict[str, str] = {}
+        shown = before
 
         def stages() -> Generator[Page, None, None]:
+            nonlocal shown
             try:
                 for step in self.story.stages(view, reference, before, turns):
+                    if isinstance(step[0], SearchResult):
+                        shown = step[0]
                     named = zip(PAGE, step, strict=True)
                     last.update({name: part for name, part in named if isinstance(part, str)})
                     yield step
             except CirError as error:
                 rest = {name: left_over(n, last.get(name, "")) for name, n in CHAPTERS.items()}
-                yield page(notice=views.notice(None, extra=str(error)), **rest)
+                yield page(notice=self._above(shown, view, str(error)), **rest)
                 raise
 
         def stopped() -> Page:
-            rest = {}
-            if before is None:  # else the chapters that were not reached are those of before
-                rest = {name: halted(n, last.get(name, "")) for name, n in CHAPTERS.items()}
-            return page(notice=views.notice(None, extra=STOPPED), **rest)
+            # with a result before, chapters that were not reached still show that one
+            names = [n for n in CHAPTERS if before is None or n in last]
+            rest = {name: halted(CHAPTERS[name], last.get(name, "")) for name in names}
+            return page(notice=self._above(shown, view, STOPPED), **rest)
 
         yield from ticket.steps(number, stages(), stopped)
 
@@ -236,7 +246,7 @@ class SearchHandlers:
         name = stem(view.text)
         if kind == "html":
             used = {**story.options(view), "region": view.region, "threshold": view.threshold}
-            said = self.story.told(result, targets, view)
+            said = self.story.told(result, view)
             sheet = report.html(result, gallery, maps, targets=targets, options=used, told=said)
             return on_disk(f"{name}.html", sheet.encode())
         zipped = replay.bundle(result, gallery, story.options(view), maps=maps, targets=targets)

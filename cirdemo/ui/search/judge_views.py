@@ -11,6 +11,8 @@ from cirdemo.ui.search import views
 from cirdemo.ui.view import View
 
 LINES = 12  # of the rank-flow chart
+CHART_WAITS = cards.placeholder("The rank-flow chart follows when all candidates are judged.")
+CHART_STOPPED = cards.placeholder("Stopped before all candidates were judged: no rank-flow chart.")
 STEP, TOP, SIDE = 34, 30, 26  # pixels: between lines, above the first, of a picture
 
 
@@ -46,7 +48,7 @@ def judge(
         status = ""
     else:
         depth = min(view.depth, len(result.coarse[view.rerank_on].candidates))
-        chart = cards.placeholder("The rank-flow chart follows when all candidates are judged.")
+        chart = CHART_WAITS
         status = f"{len(items)} of {depth} judged…"
     body = (
         f'{_switches(view, items)}<div class="verdicts"><div class="flowbox">{chart}</div>'

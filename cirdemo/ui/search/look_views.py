@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 SIZE = 288  # pixels of the longer side of a picture under its maps
 HOT = 0.2  # of the area: what the sentence about the curve speaks of
+STOPPED = (
+    '<div class="look-curves"><p class="what">Stopped: the curves were not measured.</p></div>'
+)
 PLOT = (300, 170, 38, 12, 26)  # width, height, and the room left, above and below of a plot
 
 

@@ -16,6 +16,7 @@ STEPS = (
     ("reasoning", "Reasoning", "what the edit asks for"),
     ("conclusion", "Conclusion", "what to look for"),
 )
+CARET = '<i class="caret" aria-hidden="true"></i>'  # behind what is being written
 HINTS = {  # measured: see retrieve.learned.CotComposer
     "caption": "<p class='what'>A caption moves the shipped model little; a conclusion does.</p>"
 }
@@ -81,7 +82,7 @@ def steps(
             if editable
             else ""
         )
-        caret = "" if done else '<i class="caret" aria-hidden="true"></i>'
+        caret = "" if done else CARET
         items.append(
             f"<li><h3>{title} {mine}</h3><p class='what'>{what}</p>"
             f"<blockquote>{said}{caret if text else ''}</blockquote>{tools}</li>"

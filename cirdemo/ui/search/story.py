@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +14,7 @@ from PIL import Image
 from cirdemo.steer import Steer
 from cirdemo.types import CirError, Heatmap, ImageId, Query, Rationale, SearchResult
 from cirdemo.ui import findings, happened
-from cirdemo.ui.search import history, judge_views, picked, reason_views, views
+from cirdemo.ui.search import header, history, judge_views, look_views, picked, reason_views, views
 from cirdemo.ui.search.history import History
 from cirdemo.ui.search.look import LookHandlers
 from cirdemo.ui.shelf import Library, data_uri, opened
@@ -21,9 +22,13 @@ from cirdemo.ui.view import View
 from cirdemo.unheard import half_understood, unheard
 
 TOP = 50  # length of the coarse lists
+ASKED = 3  # candidates whose refusal the judge explains, where it refuses all
 REPORTED = 3  # pictures whose maps go into a report
 SKIP = gr.skip()
 SPIN = '<i class="spin" aria-hidden="true"></i>'
+_STATUS = re.compile(
+    rf'(?P<head><span class="took"[^>]*>)(?:{re.escape(SPIN)})?(?P<said>[^<]*)</span></header>'
+)
 NO_REASON = "There is no reasoning for this query; the rest holds."
 COLUMNS = ("image", "text", "sum", "qformer", "rrf")  # lists that are one click away
 PAGE = (  # what a run writes, in the order of the page's components
@@ -69,18 +74,13 @@ class Story:
         targets = known.target_ids if known else ()
         depth = view.depth if view.judge else 0
         other = _other_verdicts(before, query.query_id, view)
+        reasons: tuple[str, ...] = ()
         result: SearchResult | None = None
         for result in self.engine.search(query, **options(view)):
             marks = views.marks_of(result, view, targets, known.subset_ids if known else ())
             out: dict[str, Any] = {
                 "result": result,
-                "notice": views.notice(
-                    result,
-                    targets,
-                    extra=half_understood(self.unheard(result, view)),
-                    told=_told(result, targets, shelf.alt),
-                    pictures=shelf,
-                ),
+                "notice": self.notice(result, view, reasons=reasons),
                 "view": view,
             }
             if result.stage == "describe":
@@ -102,6 +102,8 @@ class Story:
             elif result.stage in ("reasoning", "reason"):
                 out["reason"] = self._reasoned(result, shelf, marks, view)
             yield page(**out)
+            if result.stage == "rerank" and (reasons := self.reasons(result, view)):
+                yield page(notice=self.notice(result, view, reasons=reasons))
             if result.stage == "reason" and result.judgements:  # its chart has a third column now
                 yield page(judge=judge_views.judge(result, shelf, marks, view, other))
         if result is None:
@@ -146,9 +148,53 @@ class Story:
         except CirError:  # a profile without heatmaps
             return {}
 
-    def told(self, result: SearchResult, targets: Sequence[ImageId], view: View) -> tuple[str, ...]:
+    def told(self, result: SearchResult, view: View) -> tuple[str, ...]:
         """What happened, in sentences, for a report."""
-        return _told(result, targets, self.library.shelf(view.gallery).alt)
+        return happened.walked(self._run(result, view), self.reasons(result, view))
+
+    def notice(
+        self, result: SearchResult, view: View, *, extra: str = "", reasons: Sequence[str] = ()
+    ) -> str:
+        """What stands above the chapters.
+
+        Args:
+            result: The search.
+            view: What was asked.
+            extra: A warning of the page's own.
+            reasons: See `reasons`.
+        """
+        run, shelf = self._run(result, view), self.library.shelf(view.gallery)
+        if result.query.reference_id and not view.region:
+            src = shelf.src(result.query.reference_id)
+        else:  # an upload, or painted over
+            small = result.query.reference.copy()
+            small.thumbnail((56, 56))
+            src = data_uri(small)
+        return header.notice(
+            result,
+            self.library.targets(view.gallery, result.query.reference_id, view.text),
+            extra=extra or half_understood(self.unheard(result, view)),
+            told=happened.walked(run, reasons),
+            pictures=shelf,
+            src=src,
+            restore=not view.intersection and happened.dropped_too_much(run),
+        )
+
+    def reasons(self, result: SearchResult, view: View) -> tuple[str, ...]:
+        """What the judge writes of its first candidates, where it refuses all that it saw."""
+        if not happened.refused(result):
+            return ()
+        ids = [r.image_id for r in result.reranked if r.image_id in result.judgements]
+        try:
+            found = [self.engine.why(result, view.gallery, i).reason for i in ids[:ASKED]]
+        except CirError:  # a judge that gives no reasons
+            return ()
+        return tuple(reason for reason in found if reason)
+
+    def _run(self, result: SearchResult, view: View) -> findings.Run:
+        targets = self.library.targets(view.gallery, result.query.reference_id, view.text)
+        caption = self.library.shelf(view.gallery).alt
+        return findings.Run(result=result, targets=set(targets), size=TOP, caption=caption)
 
     def unheard(self, result: SearchResult, view: View) -> tuple[str, ...]:
         """Words of the text that no description took up; none where the visitor changed one."""
@@ -208,13 +254,6 @@ class Story:
         return html.removesuffix("</section>") + more + picked.figures(word) + "</section>"
 
 
-def _told(
-    result: SearchResult, targets: Sequence[ImageId], caption: findings.Captions
-) -> tuple[str, ...]:
-    run = findings.Run(result=result, targets=set(targets), size=TOP, caption=caption)
-    return happened.walked(run)
-
-
 def options(view: View) -> dict[str, Any]:
     """The keywords of `Engine.search` for a view."""
     steps = {"reasoning": "", "conclusion": "", **view.thoughts}
@@ -253,10 +292,21 @@ def left_over(number: int, shown: str) -> Any:
 
 
 def halted(number: int, shown: str) -> Any:
-    """What a chapter says after a stop: what was finished stays, and nothing turns any more."""
-    if not shown or ('class="empty"' in shown and 'class="card' not in shown):
+    """What a chapter says after a stop: what was finished stays, and nothing runs any more."""
+    if not shown:
         return views.waiting(number)
-    return shown.replace(SPIN, "").replace("judged…", "judged") if SPIN in shown else SKIP
+    still = shown.replace(reason_views.CARET, "")
+    still = still.replace(look_views.measuring(), look_views.STOPPED)
+    still = still.replace(judge_views.CHART_WAITS, judge_views.CHART_STOPPED)
+    if SPIN in still or f">{views.BUSY[3]}<" in still:
+        still = _STATUS.sub(_stopped, still)
+    return SKIP if still == shown else still
+
+
+def _stopped(status: re.Match[str]) -> str:
+    """A chapter's label once nothing runs any more: how far it came, if it said so."""
+    far = status["said"].removesuffix("…")
+    return f"{status['head']}stopped{f' at {far}' if far[:1].isdigit() else ''}</span></header>"
 
 
 _OFF = {

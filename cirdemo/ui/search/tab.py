@@ -136,7 +136,7 @@ def render(ask: AskHandlers, gallery: str) -> SearchTab:
         with gr.Column(elem_id="ask", min_width=0):
             asked = _ask(ask, gallery)
         with gr.Column(elem_id="story", min_width=0):
-            notice = _html("", "notice", CLICKS)
+            notice = _html("", "notice", ACTS)
             start = _html(ask.start_here(), "start", CLICKS)
             chapters: dict[str, gr.HTML] = {}
             for name, number in CHAPTERS.items():
@@ -215,9 +215,11 @@ def listen(
     run(opened, fresh=True, how=handlers.run_opened)
     tab.address.select(handlers.visit, None, context.view, **quick)
     tab.turns.select(handlers.go_to, tab.history, [tab.history, context.view], **QUIET)
-    tab.stop.click(handlers.stop, tab.ticket, [*buttons, tab.notice], **quick)
+    tab.stop.click(
+        handlers.stop, [tab.ticket, tab.result, tab.view], [*buttons, tab.notice], **quick
+    )
 
-    for part in (tab.picked, *tab.chapters.values()):
+    for part in (tab.notice, tab.picked, *tab.chapters.values()):
         changed = part.input(handlers.act, [tab.view, tab.result], tab.view, **QUIET)
         run(changed, fresh=False)
         part.select(handlers.closer, [tab.result, tab.view], tab.page, **MODEL, **QUIET)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from cirdemo.types import Candidate, Description, ImageId, Mode, Ranking, SearchResult
 from cirdemo.ui import cards
@@ -228,92 +227,3 @@ def placed(result: SearchResult, image_id: ImageId) -> str:
     if "cot" in result.coarse:
         ranks.append(("reasoning", result.coarse["cot"].rank_of(image_id)))
     return " · ".join(f"{name} {rank}" for name, rank in ranks if rank)
-
-
-def _lists(result: SearchResult) -> dict[str, tuple[ImageId, ...]]:
-    """Every list that there is, as ids, in the order of the story."""
-    lists: dict[str, tuple[ImageId, ...]] = {
-        m: result.coarse[m].ids for m in MODES if m in result.coarse
-    }
-    if result.reranked:
-        lists["judge"] = tuple(r.image_id for r in result.reranked)
-    if "cot" in result.coarse:
-        lists["cot"] = result.coarse["cot"].ids
-    return lists
-
-
-def standing(
-    result: SearchResult, targets: Sequence[ImageId], pictures: Pictures | None = None
-) -> str:
-    """The known target beside what each list puts first, and the target's best rank in each.
-
-    Args:
-        result: From its coarse stage on.
-        targets: At least one; shown is the one that some list ranks best.
-        pictures: Thumbnails; None draws none.
-    """
-
-    def drawn(image_id: ImageId, says: str) -> str:
-        if pictures is None:
-            return ""
-        said = esc(f"{says}: {pictures.alt(image_id)}")
-        return f'<img src="{esc(pictures.src(image_id))}" alt="{said}" title="{said}">'
-
-    cells, lists = "", _lists(result)
-
-    def reached(target: ImageId) -> float:
-        return min((ids.index(target) for ids in lists.values() if target in ids), default=math.inf)
-
-    best = min(targets, key=reached)
-    for name, ids in lists.items():
-        rank = next((i for i, image_id in enumerate(ids, 1) if image_id in targets), None)
-        called = {"judge": "re-ranked", "cot": "reasoning"}.get(name, name)
-        hit = " hit" if ids[:1] and ids[0] in targets else ""
-        first = drawn(ids[0], f"{called} puts this first") if ids else ""
-        number = f"<b>{rank}</b>" if rank else f'<b class="none">beyond {len(ids)}</b>'
-        cells += f'<li class="{name}{hit}">{first}<div><span>{called}</span>{number}</div></li>'
-    which = "the known target"
-    if len(targets) > 1:
-        which = f"{len(targets)} known targets; this one came furthest up"
-    wanted = (
-        f'<figure>{drawn(best, "known target")}<figcaption><b class="star" '
-        f'aria-hidden="true">★</b> {which}</figcaption></figure>'
-    )
-    return (
-        f'<div class="standing">{wanted}<div><p>What each list puts first, and the rank it gives '
-        f"{'the best target' if len(targets) > 1 else 'the target'}</p><ul>{cells}</ul></div></div>"
-    )
-
-
-def notice(
-    result: SearchResult | None,
-    targets: Iterable[ImageId] = (),
-    extra: str = "",
-    told: Sequence[str] = (),
-    pictures: Pictures | None = None,
-) -> str:
-    """The lines above the chapters: where the known target stands, plain warnings, what happened.
-
-    Args:
-        result: The search; None where there is none yet.
-        targets: The known targets.
-        extra: A warning of the page's own.
-        told: Sentences on this run.
-        pictures: Thumbnails; None draws none.
-    """
-    targets = tuple(targets)
-    said = [extra] if extra else []
-    body = ""
-    if result is not None:
-        said += result.notices
-        if result.unknown_words and not result.notices:
-            known = {w.lower(): w for w in reversed(result.unknown_words)}  # "Mach" and "mach"
-            words = ", ".join(f"“{w}”" for w in reversed(known.values()))
-            said.append(f"These words were never seen in training and may be ignored: {words}.")
-        if targets and result.coarse:
-            body = standing(result, targets, pictures)
-    lines = "".join(f"<p class='note'><b aria-hidden='true'>i</b> {esc(s)}</p>" for s in said)
-    if told:
-        items = "".join(f"<li>{esc(s)}</li>" for s in told)
-        body += f'<div class="told"><h2>What happened</h2><ul>{items}</ul></div>'
-    return f'<div role="status">{lines}{body}</div>' if lines or body else ""
