@@ -39,6 +39,7 @@ from cirdemo.types import (
     SearchResult,
     Why,
 )
+from cirdemo.unheard import never_seen
 
 if TYPE_CHECKING:
     from cirdemo.gallery.store import Gallery
@@ -143,7 +144,7 @@ class Engine(Holdings):
         names = [m for m in dict.fromkeys(methods) if m not in ("setr", "cot")]
         shelf = self.gallery(gallery)
         words = self.parts.unknown_words(query.modification)
-        notices = [_words_notice(words)] if words else []
+        notices = []
         own = bool(getattr(shelf, "about", {}).get("source"))  # the user's pictures, not shipped
         if (query.reference_id is None or own) and not self.parts.is_familiar(query.reference):
             notices.append(STRANGE_PICTURE)
@@ -172,6 +173,9 @@ class Engine(Holdings):
 
         given, memories, hand = descriptions or {}, self.memories, steer or Steer()
         result = stages.describe(result, asks, given, memories, hand.without)
+        if words:
+            told = never_seen(words, [d.text for d in result.descriptions.values()])
+            result = replace(result, notices=(told, *result.notices))
         yield result
         start = time.perf_counter()
 
@@ -307,8 +311,3 @@ class Engine(Holdings):
     ) -> Ranking:
         options: dict[str, Any] = {"exclude": query.reference_id, "query_id": query.query_id}
         return coarse.rank(self.parts, shelf, method, composed, k, where=where, **options)
-
-
-def _words_notice(words: Sequence[str]) -> str:
-    listed = ", ".join(repr(w) for w in words)
-    return f"The models have never seen {listed}: what they make of it is a guess."

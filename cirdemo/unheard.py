@@ -2,8 +2,8 @@
 
 Only words are told that the gallery's captions use, so that the models know a thing they stand for
 and its absence says something. What is there already, or is wished away or replaced, need not be in
-a description of the target; such words are never told. Words nobody has seen in training are told
-elsewhere (`unknown_words`).
+a description of the target; such words are never told. Words that nobody has seen in training are
+told apart from them, and so is a long text of which little was taken up.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _AGAINST = re.compile(
     r"|take away|take out|take|rid of|change|turn|minus|except)\b"
 )
 _TURNS = re.compile(r"[,;:.]|\b(?:but|and|with|into|to|for|then|just|only|in place of)\b")
+LONG = 12  # words that stand for something; the models were trained on texts with fewer
 _NAMED = re.compile(r"(?<!\bin )(?<!\bon )(?<!\bby )(?<!\bat )\bthe [a-z]+")  # is there already
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
 
@@ -47,13 +48,50 @@ def unheard(
     return tuple(dict.fromkeys(told))
 
 
+def never_seen(words: Sequence[str], descriptions: Sequence[str]) -> str:
+    """That words are new to the models, and which of them left no trace; "" for none.
+
+    Args:
+        words: Of the modification text, never seen in training.
+        descriptions: What was made of the text; none where nothing was written.
+    """
+    used = {word for d in descriptions for word in _words(d)}
+    lost = [w for w in words if descriptions and used.isdisjoint(_words(w))]
+    guessed = [w for w in words if w not in lost]
+    said = []
+    if lost:
+        them = "this word" if len(lost) == 1 else "these words"
+        said.append(
+            f"Left out: {_quoted(lost, ', ')}. The models have never seen {them}; no description "
+            "takes them up, so they are searched without."
+        )
+    if guessed:
+        said.append(
+            f"The models have never seen {_quoted(guessed, ', ')}: what they make of it is a guess."
+        )
+    return " ".join(said)
+
+
+def passed_over(text: str, descriptions: Sequence[str]) -> str:
+    """That little of a long text was taken up; "" where it is short or more was."""
+    asked = set(_words(text)) - STARTS - MEANINGLESS
+    there = [word for d in descriptions for word in _words(d)]
+    taken = [w for w in asked if _any_akin(w, there)]
+    if len(asked) <= LONG or not there or len(taken) > len(asked) / 2:
+        return ""
+    return (
+        f"Most of your text was passed over: of its {len(asked)} different words the descriptions "
+        f"use {len(taken) or 'none'}. The models were trained on short texts; ask for one or two "
+        "changes at a time."
+    )
+
+
 def half_understood(words: Sequence[str]) -> str:
     """That words of the text are in no description, and what to do about it; "" for none."""
     if not words:
         return ""
-    quoted = [f"“{word}”" for word in words]
-    named = " and ".join([", ".join(quoted[:-1])] * (len(quoted) > 1) + quoted[-1:])
-    it = "it" if len(quoted) == 1 else "them"
+    named = _quoted(words, " and ")
+    it = "it" if len(words) == 1 else "them"
     return (
         f"Only a part of your text was understood: no description speaks of {named}, so nothing "
         f"is searched with {it}. Ask for less at once, or write {it} into a description and run "
@@ -69,6 +107,12 @@ def _wished(text: str) -> str:
         turn = _TURNS.search(text, found.end())
         at = turn.end() if turn else len(text)
     return _NAMED.sub(" ", " , ".join([*kept, text[at:]]))
+
+
+def _quoted(words: Sequence[str], last: str) -> str:
+    """Words in quotes, as a sentence lists them; `last` stands before the last one."""
+    *most, end = [f"“{word}”" for word in words]
+    return f"{', '.join(most)}{last}{end}" if most else end
 
 
 def _words(text: str) -> list[str]:

@@ -151,7 +151,7 @@ def test_unknown_names_say_the_nearest():
 
 def test_unknown_words_are_named():
     last = run(fake_engine(), query(fake_engine(), text="green zebra"))[-1]
-    assert last.unknown_words == ("zebra",) and "'zebra'" in last.notices[0]
+    assert last.unknown_words == ("zebra",) and "“zebra”" in last.notices[0]
 
 
 def test_query_wants_exactly_one_reference():

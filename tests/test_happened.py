@@ -22,7 +22,7 @@ def test_a_search_is_told_in_sentences_that_its_captions_bear_out():
     assert "leaves out “in the snow”. 2 of the union's first 10 pictures" in carried
     # the first picture of the union is p1, "a dog in the snow"
     assert "shows “in the snow”, as the reference does, but not “hugging”" in apart
-    assert "speak of “in the snow”" in free and "the target does not show “in the snow”." in free
+    assert "speak of “in the snow”" in free and "found does not show “in the snow”." in free
     snowy = {"t": "a dog hugging a cat in the snow", **{"p1": "a dog in the snow"}}
     kept = replace(ahead, caption=lambda i: snowy.get(i, "a lion"))
     assert len(happened.walked(kept)) == 2  # the target shows it too: it is not left open
@@ -78,6 +78,14 @@ def test_no_yes_at_all_is_told_once_the_judge_is_done():
         "Of the first it writes, in its own words: “not both”."
         in happened.walked(done, ["not both"])[-1]
     )
+
+
+def test_a_judge_that_refuses_a_known_target_errs():
+    judged = (verdict("t", 1, 1, 0.2), verdict("p1", 2, 2, 0.1))
+    run = run_of(judged=judged, union=3, intersection=3)
+    run = replace(run, result=replace(run.result, stage="rerank"))
+    assert "though a known target is among them." in happened.walked(run)[-1]
+    assert "perhaps nothing here fits" in happened.walked(replace(run, targets={"p9"}))[-1]
 
 
 def test_two_descriptions_that_took_different_halves_of_the_text_are_told():

@@ -9,6 +9,7 @@ import pytest
 from fake_ui_engine import FakeEngine
 from PIL import Image
 
+from cirdemo.engine import STRANGE_PICTURE
 from cirdemo.export import search_json
 from cirdemo.types import Cue, Reranked
 from cirdemo.ui import cards
@@ -46,6 +47,15 @@ def stages(tmp_path_factory):
 def test_a_chip_tells_its_status_by_symbol_words_and_stroke(status, symbol, tag):
     html = cards.chip(Cue(text="in the snow", status=status))
     assert f">{symbol}<" in html and f"{status}: " in html and f"<{tag}>in the snow" in html
+
+
+def test_a_phrase_that_only_lost_words_is_not_called_changed():
+    html = cards.chip(Cue(text="a red plain toptee → a toptee", status="changed"), "intersection")
+    assert "a <s>red plain</s> toptee" in html and "changed" not in html
+    assert 'class="chip dropped"' in html and "click to drop it" in html
+    assert 'data-value="a toptee"' in html
+    html = cards.chip(Cue(text="a red toptee → a blue toptee", status="changed"))
+    assert "changed: " in html and "<s>" not in html
 
 
 def test_text_from_outside_cannot_become_markup():
@@ -169,6 +179,8 @@ def test_the_notice_tells_unknown_words_and_the_targets_rank(stages):
     nowhere = header.notice(stages[-1], ["of another gallery"])
     assert f'<b class="none">beyond {len(stages[-1].coarse["union"].ids)}</b>' in nowhere
     assert header.notice(None) == ""
+    strange = replace(stages[0], notices=(STRANGE_PICTURE,))
+    assert STRANGE_PICTURE in header.notice(strange)
 
 
 def test_several_targets_keep_their_places_and_a_rank_says_whose_it_is(stages):

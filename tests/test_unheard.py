@@ -6,7 +6,7 @@ import pytest
 
 from cirdemo.data.drawn.dataset import DrawnDataset
 from cirdemo.data.drawn.rephrase import rephrase
-from cirdemo.unheard import half_understood, unheard, vocabulary
+from cirdemo.unheard import half_understood, never_seen, passed_over, unheard, vocabulary
 
 WORLDS = Path(__file__).resolve().parents[1] / "assets" / "galleries"
 CAPTIONS = (
@@ -69,3 +69,21 @@ def test_the_sentence_names_the_words_and_says_what_to_do():
     said = half_understood(("hat", "fox", "sleep"))
     assert "of “hat”, “fox” and “sleep”, so nothing is searched with them." in said
     assert "run from there" in said
+
+
+def test_words_that_left_no_trace_are_told_apart_from_those_that_were_guessed_at():
+    assert never_seen((), ["a dog"]) == ""
+    assert "“kimono”: what they make of it is a guess" in never_seen(("kimono",), [])
+    said = never_seen(("eating", "pizza"), ["a pink deer"])
+    assert said.startswith("Left out: “eating”, “pizza”.") and "these words" in said
+    assert "guess" not in said
+    both = never_seen(("pizza", "Kimono"), ["a deer in a kimono", "a deer"])
+    assert "Left out: “pizza”." in both and "seen “Kimono”: what" in both
+
+
+def test_a_long_text_of_which_little_was_taken_up_is_told():
+    text = "one day the fox went out to sing for grapes but found only sour wine near an old barn"
+    assert "use 1." in passed_over(text, ["a red fox"])
+    assert "use none." in passed_over(text, ["a red dog"])
+    assert passed_over(text, []) == "" and passed_over("let the fox sing", ["a dog"]) == ""
+    assert passed_over(text, [text]) == ""

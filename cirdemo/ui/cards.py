@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -95,26 +96,40 @@ def chip(cue: Cue, mode: str = "") -> str:
     With the mode of its description it is a button that keeps or drops the cue, and a second one
     turns the query against it.
     """
+    shortened = _shortened(cue)
+    status: str = "dropped" if shortened else cue.status
     tag = "s" if cue.status in ("dropped", "negated") else "span"
     inner = (
-        f'<b aria-hidden="true">{SYMBOLS[cue.status]}</b>{hidden(cue.status + ": ")}'
-        f"<{tag}>{esc(cue.text)}</{tag}>"
+        f'<b aria-hidden="true">{SYMBOLS[status]}</b>'
+        f"{hidden('partly dropped: ' if shortened else status + ': ')}"
+        f"<{tag}>{shortened or esc(cue.text)}</{tag}>"
     )
-    title = esc(MEANINGS[cue.status])
+    title = "partly left out" if shortened else esc(MEANINGS[status])
     if not mode:
-        return f'<li class="chip {cue.status}" title="{title}">{inner}</li>'
+        return f'<li class="chip {status}" title="{title}">{inner}</li>'
     phrase = cue.text.rpartition(" → ")[2]
     data = f'data-event="input" data-mode="{esc(mode)}" data-value="{esc(phrase)}"'
     does = "put it back" if cue.status in ("dropped", "negated") else "drop it"
     against = cue.status == "negated"
     turn = f"{'no longer turn' if against else 'turn'} the search against “{phrase}”"
     return (
-        f'<li class="chip {cue.status}"><button type="button" class="keep" {data} '
+        f'<li class="chip {status}"><button type="button" class="keep" {data} '
         f'data-action="chip" title="{title}; click to {does}">{inner}'
         f"{hidden('; ' + does)}</button>"
         f'<button type="button" class="not" {data} data-action="negate" aria-pressed='
         f'"{str(against).lower()}" title="{esc(turn)}" aria-label="{esc(turn)}">≠</button></li>'
     )
+
+
+def _shortened(cue: Cue) -> str:
+    """A phrase that only lost words, with these struck out; "" where it took on others too."""
+    before, _, after = cue.text.partition(" → ")
+    left = set(after.split())
+    if not left or not left < set(before.split()):
+        return ""
+    runs = itertools.groupby(before.split(), key=lambda word: word in left)
+    told = ((kept, esc(" ".join(words))) for kept, words in runs)
+    return " ".join(text if kept else f"<s>{text}</s>" for kept, text in told)
 
 
 def chips(cues: Iterable[Cue], mode: str = "") -> str:

@@ -39,7 +39,7 @@ def walked(run: Run, reasons: Sequence[str] = ()) -> tuple[str, ...]:
     if run.result.reranked and run.targets and run.result.stage != "judging":  # not final then
         said.append(_moved(run))
     if refused(run.result):
-        said.append(_none_fits(len(run.result.judgements), reasons))
+        said.append(_none_fits(run, reasons))
     return tuple(said)
 
 
@@ -57,14 +57,19 @@ def dropped_too_much(run: Run) -> bool:
     return behind and bool(extra_of(run))
 
 
-def _none_fits(count: int, reasons: Sequence[str]) -> str:
-    """That the judge refuses all, and in its own words why."""
-    said = f"The judge says Yes to none of the {count} candidates that it saw: "
+def _none_fits(run: Run, reasons: Sequence[str]) -> str:
+    """That the judge refuses all, in its own words why, and whether it errs."""
+    judged = run.result.judgements
+    said = f"The judge says Yes to none of the {len(judged)} candidates that it saw"
+    if any(i in judged for i in run.targets):
+        said += ", though a known target is among them."
+    else:
+        said += ": perhaps nothing here fits."
     if not reasons:
-        return said + "perhaps nothing here fits."
-    own = listed(list(dict.fromkeys(reasons)))
+        return said
     which = "the first" if len(reasons) == 1 else f"the first {len(reasons)}"
-    return f"{said}perhaps nothing can fit. Of {which} it writes, in its own words: {own}."
+    own = listed(list(dict.fromkeys(reasons)))
+    return f"{said} Of {which} it writes, in its own words: {own}."
 
 
 def _halves(run: Run) -> str:
@@ -146,7 +151,8 @@ def _ahead(run: Run, extra: list[str]) -> list[str]:
         chance = f"; it happens to keep {listed(kept)}" if kept else ""
         said.append(
             f"Your text does not speak of {listed(extra)}. Here what it does not speak of is left "
-            f"open: the target does not show {listed(free, 'or')}{chance}."
+            "open: the target that the intersection found does not show "
+            f"{listed(free, 'or')}{chance}."
         )
     return said
 

@@ -20,8 +20,10 @@ LINKED = 224  # pixels of an uploaded picture in an address; the embedded models
 PAINTED = 280  # pixels of the picture that is painted on
 
 LEADS = {  # what a newcomer would ask, by the story of the example that answers it
-    "union is dragged along by the surroundings": "Why does the shorter description win?",
-    "intersection misses, union finds it": "And when does it lose?",
+    "union is dragged along by the surroundings": (
+        "Why does the shorter description (intersection) win?"
+    ),
+    "intersection misses, union finds it": "And when does the intersection lose?",
     "the judge rescues it from far down": "What does a second look put right?",
     "the judge errs": "Can the judge be wrong?",
 }

@@ -13,6 +13,7 @@ from cirdemo.ui.view import View
 LINES = 12  # of the rank-flow chart
 CHART_WAITS = cards.placeholder("The rank-flow chart follows when all candidates are judged.")
 CHART_STOPPED = cards.placeholder("Stopped before all candidates were judged: no rank-flow chart.")
+FEW = 12  # cards of the grid on a narrow page, as search.css has it: whole rows of 2, 3, 4 or 6
 STEP, TOP, SIDE = 34, 30, 26  # pixels: between lines, above the first, of a picture
 
 
@@ -52,7 +53,8 @@ def judge(
         status = f"{len(items)} of {depth} judged…"
     body = (
         f'{_switches(view, items)}<div class="verdicts"><div class="flowbox">{chart}</div>'
-        f'<div class="grid" role="group" aria-label="Re-ranked candidates">{drawn}</div></div>'
+        f'<div class="grid" role="group" aria-label="Re-ranked candidates">{drawn}</div>'
+        f"{_all(len(items))}</div>"
         f"{_legend(view, before)}"
     )
     seconds = result.seconds.get("rerank") if done else None
@@ -60,6 +62,13 @@ def judge(
     return cards.chapter(
         4, views.TITLES[4], views.LEADS[4], body, seconds=seconds, status=status, known=known
     )
+
+
+def _all(count: int) -> str:
+    """On a narrow page the grid shows whole rows, and the rest at a press."""
+    if count <= FEW:
+        return ""
+    return f'<button type="button" class="run all" data-all>Show all {count}</button>'
 
 
 def judged_card(
@@ -192,7 +201,9 @@ def _switches(view: View, items: Sequence[Reranked]) -> str:
     fuse = "order by the judge's log-odds plus the coarse retriever's log-probability"
     return (
         f'<div class="tools">{button("tuned", view.tuned, "LoRA", lora)}'
-        f"{button('fuse', view.fuse, 'Fuse with coarse score', fuse)}"
+        "<small>the small addition that taught the model to judge; off: the model without it"
+        f"</small>{button('fuse', view.fuse, 'Fuse with coarse score', fuse)}"
+        "<small>order by the verdict and chapter 2's similarity together</small>"
         f'<label class="threshold">threshold <input type="range" min="0" max="1" step="0.01" '
         f'value="{view.threshold:g}" aria-label="Threshold of P(Yes)"><b class="num">'
         f"{view.threshold:.2f}</b></label>"

@@ -20,6 +20,7 @@ watch('value', () => requestAnimationFrame(() => {
   });
 }));
 element.addEventListener('click', (event) => {
+  if (event.target.closest('[data-all]')) element.querySelector('.grid').classList.add('whole');
   const hit = event.target.closest('[data-event], .card[data-id]');
   if (!hit || hit.disabled) return;
   const pick = hit.matches('.card') ? {event: 'select', action: 'pick'} : {};

@@ -19,7 +19,7 @@ from cirdemo.ui.search.history import History
 from cirdemo.ui.search.look import LookHandlers
 from cirdemo.ui.shelf import Library, data_uri, opened
 from cirdemo.ui.view import View
-from cirdemo.unheard import half_understood, unheard
+from cirdemo.unheard import half_understood, passed_over, unheard
 
 TOP = 50  # length of the coarse lists
 ASKED = 3  # candidates whose refusal the judge explains, where it refuses all
@@ -173,7 +173,7 @@ class Story:
         return header.notice(
             result,
             self.library.targets(view.gallery, result.query.reference_id, view.text),
-            extra=extra or half_understood(self.unheard(result, view)),
+            extra=extra or self._missed(result, view),
             told=happened.walked(run, reasons),
             pictures=shelf,
             src=src,
@@ -207,6 +207,15 @@ class Story:
         texts = [found.text for found in made]
         known = self.library.words(view.gallery)
         return unheard(result.query.modification, texts, " ".join(captions), known)
+
+    def _missed(self, result: SearchResult, view: View) -> str:
+        """What the descriptions made nothing of."""
+        if said := half_understood(self.unheard(result, view)):
+            return said
+        if view.descriptions or view.without:
+            return ""
+        made = [found.text for found in result.descriptions.values()]
+        return passed_over(result.query.modification, made)
 
     def query(self, reference: Image.Image | None, view: View) -> Query:
         """The engine's query of a view."""

@@ -99,14 +99,12 @@ def _ask(ask: AskHandlers, gallery: str) -> dict[str, Any]:
         placeholder="What should change? For example: hugging instead of standing",
         lines=2,
         max_lines=4,
-        max_length=400,
         submit_btn=False,
         elem_id="modification",
     )
     with gr.Row(elem_classes="pair go"):
         made["search"] = gr.Button("Search", variant="primary", min_width=80, elem_id="search")
         made["stop"] = gr.Button("Stop", min_width=60, interactive=False, elem_id="stop")
-    made["turns"] = _html("", "turns", CLICKS)
     with gr.Accordion("Ignore, keep or crop to a region", open=False, elem_id="region"):
         made["painter"] = _html(ask.painter(None, ""), "painter", PAINT)
     with gr.Accordion("Benchmark queries and options", open=False, elem_id="advanced"):
@@ -137,6 +135,7 @@ def render(ask: AskHandlers, gallery: str) -> SearchTab:
             asked = _ask(ask, gallery)
         with gr.Column(elem_id="story", min_width=0):
             notice = _html("", "notice", ACTS)
+            turns = _html("", "turns", CLICKS)
             start = _html(ask.start_here(), "start", CLICKS)
             chapters: dict[str, gr.HTML] = {}
             for name, number in CHAPTERS.items():
@@ -155,6 +154,7 @@ def render(ask: AskHandlers, gallery: str) -> SearchTab:
         ticket=ticket,
         address=_html("", "address", ADDRESS),
         notice=notice,
+        turns=turns,
         start=start,
         picked=picked,
         share=share,

@@ -27,7 +27,7 @@ LEADS = {
     4: "A model looks at each candidate beside the reference and answers Yes or No; its "
     "probability of Yes sets the new order.",
     5: "Another way: think first. The model captions, reasons and concludes, then searches with "
-    "its own vector.",
+    "its own vector. The sentences are the model's own words, and can be wrong.",
 }
 WAITING = {
     1: "Here you will see two descriptions, word by word: what is kept, dropped, added, changed.",
