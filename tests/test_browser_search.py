@@ -225,3 +225,11 @@ def test_a_picture_of_ones_own_is_taken_searched_and_restored_from_the_address(p
     expect(page.locator("#reference img")).to_be_visible(timeout=WAIT)
     expect(page.get_by_label("Modification text")).to_have_value("let it sleep")
     finished(page)
+
+
+def test_a_file_that_is_no_picture_is_refused_when_it_is_chosen(page, tmp_path):
+    fake = tmp_path / "fake.png"
+    fake.write_text("no picture at all")
+    page.locator("#reference input[type=file]").set_input_files(fake)
+    expect(page.locator(".toast-body").first).to_be_visible()
+    expect(page.locator("#reference img")).to_have_count(0)

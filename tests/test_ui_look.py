@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from cirdemo.explain.curves import carried, curve_areas, curve_lines
-from cirdemo.types import BadInput, CirError
-from cirdemo.ui.search import look_views
+from cirdemo.types import BadInput, CirError, Heatmap
+from cirdemo.ui.search import look_read, look_views
 from cirdemo.ui.search.history import History
 from cirdemo.ui.search.look import LookHandlers
 from cirdemo.ui.search.story import CHAPTERS, PAGE, Story
@@ -91,10 +91,36 @@ def test_the_first_of_union_and_the_reference_can_be_looked_at(look, engine, res
     assert "the uploaded reference image" in look.chapter(other, "fables", "reference")
 
 
+def heat(text, values, top=1.0):
+    return Heatmap(
+        image_id="a",
+        text=text,
+        kind="similarity",
+        values=np.array(values, np.float32),
+        value_range=(0.0, top),
+    )
+
+
+def test_a_sentence_is_read_off_the_maps():
+    left, right = np.zeros((5, 5)), np.zeros((5, 5))
+    left[:, 0], right[:, 4] = 1, 1
+    words = (heat("two deer", left), heat("at <b> sunset", right), heat("riding", left[::-1]))
+    said = look_read.read(
+        heat("two deer at sunset", np.ones((5, 5))), heat("two deer", left), words
+    )
+    assert "Under union no part of the picture stands out" in said
+    assert "under intersection the warm part is that of “two deer”. " in said
+    assert "hold 20% of the warmth under union and 100% under intersection" in said
+    odd = look_read.read(heat("two deer", right), heat("two deer", np.zeros((5, 5))), words)
+    assert "Under union the warm part is that of no single phrase" in odd
+    assert "0% under intersection" in odd
+
+
 def test_curves_can_wait_and_are_measured_once(look, result, monkeypatch):
     early = look.chapter(result, "fables", "f005", curve=False)
     assert "Measuring how much" in early and "<svg" not in early
     html = look.chapter(result, "fables", "f005")
+    assert '<details class="look-curves"><summary>' in html
     assert html.count('<svg class="curve"') == 2 and "the hottest 20% of the area" in html
     monkeypatch.setattr("cirdemo.ui.search.look.curve_lines", None)
     assert (

@@ -180,6 +180,10 @@ class AskHandlers:
                 return picture, t.reference_id, "", t.modification
         raise BadInput("There is no such query in this gallery; pick one from the list.")
 
+    @staticmethod
+    def taken(reference: Image.Image | None) -> None:
+        """Nothing: a file that is no picture is refused, and told, before it comes here."""
+
     def painter(self, reference: Image.Image | None, region: str | None) -> str:
         """The reference under a grid of cells to paint."""
         if reference is None:

@@ -14,7 +14,7 @@ from cirdemo.explain.curves import area, carried
 from cirdemo.types import Heatmap, ImageId
 from cirdemo.ui import cards
 from cirdemo.ui.cards import Pictures, esc
-from cirdemo.ui.search import views
+from cirdemo.ui.search import look_read, views
 from cirdemo.ui.shelf import data_uri, layer_uri
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SIZE = 288  # pixels of the longer side of a picture under its maps
 HOT = 0.2  # of the area: what the sentence about the curve speaks of
+SPOT = "how much a spot adds to the similarity"
 STOPPED = (
     '<div class="look-curves"><p class="what">Stopped: the curves were not measured.</p></div>'
 )
@@ -83,6 +84,7 @@ def maps(looked: Looked, picked: Picked, word: str, seen: overlay.Box | None) ->
             f"<figcaption><b>{esc(title)}</b><span>{esc(says)}</span></figcaption></figure>"
         )
 
+    said = look_read.read(first, second, looked.words)
     drawn = tile("union", "Union", first.text, first)
     drawn += tile("intersection", "Intersection", second.text, second)
     says = "Red: more under union. Blue: more under intersection."
@@ -97,10 +99,10 @@ def maps(looked: Looked, picked: Picked, word: str, seen: overlay.Box | None) ->
         drawn += tile("lone", "Word", f"“{heat.text}” alone; {most:.2g} at most", heat)
     low, high = first.value_range
     scales = (
-        f'<div class="look-scales">{scale(low, high, "share of the cosine, same for all maps")}'
+        f'<div class="look-scales">{scale(low, high, SPOT + ", same for all maps")}'
         f"{scale(-(high - low), high - low, 'difference', diverging=True)}</div>"
     )
-    return f'<div class="look-maps" style="{_under(picked.src)}">{drawn}</div>{scales}'
+    return f'{said}<div class="look-maps" style="{_under(picked.src)}">{drawn}</div>{scales}'
 
 
 def _under(src: str) -> str:
@@ -196,11 +198,12 @@ def curves(shares: np.ndarray, lines: Mapping[str, Mapping[str, np.ndarray]], te
         for curve, title in (("deletion", "Deletion"), ("insertion", "Insertion"))
     )
     return (
-        '<div class="look-curves"><h3>How much does the hot area carry?</h3>'
+        '<details class="look-curves"><summary>How much does the hot area carry? Deletion and '
+        "insertion curves</summary>"
         f'<p class="look-carried">{said}</p><div class="look-plots">{plots}</div>'
         f'<p class="what">Cosine with the intersection description, “{esc(text)}”. Solid: in the '
         "order of its map, hottest first. Dashed: in random order, the mean of "
-        f"{len(lines['deletion']) - 1}.</p></div>"
+        f"{len(lines['deletion']) - 1}.</p></details>"
     )
 
 
@@ -300,5 +303,5 @@ def strip(
     return (
         '<div class="look-strip"><h3>The first of the intersection list, under its map</h3>'
         f'<div class="look-row" role="group" aria-label="Candidates with their maps">{items}</div>'
-        f"{scale(0.0, high, 'share of the cosine, same for these')}</div>"
+        f"{scale(0.0, high, SPOT + ', same for these')}</div>"
     )

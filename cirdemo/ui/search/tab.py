@@ -253,6 +253,8 @@ def _fill(tab: SearchTab, ask: AskHandlers, context: Context) -> None:
         outputs=[tab.reference_id, tab.region],
         **QUIET,
     )
+    taken = tab.reference.upload(ask.taken, tab.reference, None, **QUIET)
+    taken.failure(lambda: (None, "", ""), None, [*fill, tab.region], **QUIET)
     tab.reference.change(ask.painter, [tab.reference, tab.region], tab.painter, **QUIET)
     tab.strip.select(ask.use_picture, gallery, [*fill, tab.region], **QUIET)
     tab.more.click(ask.strip, gallery, tab.strip, **QUIET)
