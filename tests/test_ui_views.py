@@ -165,6 +165,14 @@ def test_cards_under_the_threshold_are_pale_and_counted(stages):
     assert html.count("card under") == len(stages[-1].judgements) - over
 
 
+def test_the_switches_say_what_they_do_and_the_rest_of_a_long_list_is_one_press_away(stages):
+    html = judge_views.judge(stages[-1], Pictures(), Marks(), View())
+    assert "<small>the small addition that taught the model to judge</small>" in html
+    assert "<small>order by the verdict" in html and "Show all 30" in html
+    few = replace(stages[-1], reranked=stages[-1].reranked[:12])
+    assert "Show all" not in judge_views.judge(few, Pictures(), Marks(), View())
+
+
 def test_with_the_adapter_off_both_verdicts_are_told(stages):
     first = stages[-1].reranked[0].image_id
     html = judge_views.judge(stages[-1], Pictures(), Marks(), View(tuned=False), {first: 0.25})

@@ -191,19 +191,20 @@ def _switches(view: View, items: Sequence[Reranked]) -> str:
     """LoRA on or off, fused order, and the threshold."""
     over = sum(r.yes_probability >= view.threshold for r in items)
 
-    def button(action: str, on: bool, text: str, says: str) -> str:
+    def switch(action: str, on: bool, text: str, says: str, plainly: str) -> str:
         return (
-            f'<button type="button" class="toggle" data-event="input" data-action="{action}" '
-            f'aria-pressed="{str(on).lower()}" title="{esc(says)}">{esc(text)}</button>'
+            f'<span class="switch"><button type="button" class="toggle" data-event="input" '
+            f'data-action="{action}" aria-pressed="{str(on).lower()}" title="{esc(says)}">'
+            f"{esc(text)}</button><small>{esc(plainly)}</small></span>"
         )
 
     lora = "the judge with its LoRA adapter, or the language model as it is"
+    taught = "the small addition that taught the model to judge"
     fuse = "order by the judge's log-odds plus the coarse retriever's log-probability"
+    both = "order by the verdict and chapter 2's similarity together"
     return (
-        f'<div class="tools">{button("tuned", view.tuned, "LoRA", lora)}'
-        "<small>the small addition that taught the model to judge; off: the model without it"
-        f"</small>{button('fuse', view.fuse, 'Fuse with coarse score', fuse)}"
-        "<small>order by the verdict and chapter 2's similarity together</small>"
+        f'<div class="tools">{switch("tuned", view.tuned, "LoRA", lora, taught)}'
+        f"{switch('fuse', view.fuse, 'Fuse with coarse score', fuse, both)}"
         f'<label class="threshold">threshold <input type="range" min="0" max="1" step="0.01" '
         f'value="{view.threshold:g}" aria-label="Threshold of P(Yes)"><b class="num">'
         f"{view.threshold:.2f}</b></label>"
