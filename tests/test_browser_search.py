@@ -233,3 +233,15 @@ def test_a_file_that_is_no_picture_is_refused_when_it_is_chosen(page, tmp_path):
     page.locator("#reference input[type=file]").set_input_files(fake)
     expect(page.locator(".toast-body").first).to_be_visible()
     expect(page.locator("#reference img")).to_have_count(0)
+
+
+def test_on_a_phone_a_run_is_shown_and_the_verdicts_stand_in_whole_rows(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    ask(page, "let it sleep")
+    expect(page.locator("#notice .question")).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    cards = page.locator("#judge .grid .card:visible")
+    expect(cards).to_have_count(12)
+    page.locator("#judge .all").click()
+    expect(cards).to_have_count(50)
+    expect(page.locator("#judge .all")).to_be_hidden()
