@@ -31,7 +31,7 @@ LEVELS = (  # an import never points to a later line; a module not named here fa
     {"config", "hub", "methods"},
     {"models", "data"},
     {"describe", "retrieve", "gallery", "rerank", "reason", "explain", "train"},
-    {"parts", "shelves", "submission"},
+    {"parts", "shelves", "sources", "submission"},
     {"coarse", "stages", "steer"},
     {"holdings"},
     {"engine"},
