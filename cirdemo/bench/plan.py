@@ -148,13 +148,14 @@ def _sums(p: Plan, cost: Costs) -> str:
     """One row, worked out in words."""
     each = CORES * BUSY
     held = p.pictures / p.shards
+    copies = "1 copy" if p.copies == 1 else f"{p.copies:,} copies"
     lists = f", of which {_part(LISTS_READ)} is scanned" if held > IVF_FROM else ""
     return (
         f"One row worked out, {p.pictures:,} pictures at {p.queries:,} queries a second. "
         f"{p.pictures:,} × {cost.bytes_a_vector:,.0f} bytes / {MEMORY // 2**30} GiB: {p.shards:,} "
         f"machines hold the vectors. Each holds {held / 1e6:,.1f} million{lists}: "
         f"{number(1000 * p.wait, 'ms')}. {p.queries:,} × {number(1000 * p.wait, 'ms')} / "
-        f"{each:g} cores: {p.copies:,} copies of these machines. {p.queries:,} × "
+        f"{each:g} cores: {copies} of these machines. {p.queries:,} × "
         f"{number(1000 * cost.judge_seconds, 'ms')} / {each:g} cores: {p.judges:,} machines judge. "
         f"{p.shards:,} × {p.copies:,} + {p.judges:,} = {p.machines:,}. "
         f"{p.pictures:,} × {number(1000 * cost.build_seconds, 'ms')} / {each:g} cores / "
