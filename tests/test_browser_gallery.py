@@ -107,6 +107,13 @@ def test_a_folder_becomes_a_gallery_across_a_stop_and_a_reload(tab, site):
     expect(tab.locator("#gal-panel")).to_contain_text("1 file was left out")
     expect(tab.locator("#gal-panel")).to_contain_text("half.jpg")
     expect(tab.locator("#gal-mine")).to_contain_text("120 pictures")
+    tab.get_by_label("Folder on this machine").check()
+    tab.get_by_role("button", name="Build", exact=True).click()  # without a name
+    expect(tab.locator("#gal-panel")).to_contain_text("Give the gallery a name")
+    expect(tab.locator("#gal-panel")).not_to_contain_text("is ready")
+    tab.once("dialog", lambda asked: asked.accept())
+    tab.get_by_role("button", name="Delete fresh").click()
+    expect(tab.locator("#gal-panel")).to_contain_text("Gallery “fresh” deleted")
 
 
 def test_opening_a_gallery_shows_its_pictures_and_leaves_the_form_whole(tab):

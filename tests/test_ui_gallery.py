@@ -195,11 +195,20 @@ def finish(handlers, name):
     return steps[-1], [s[0] for s in steps[:-1]]
 
 
+class Refused(Exception):
+    """A build that was not begun."""
+
+
 def begin(handlers, *, source=build_tab.UPLOAD, files=None, path="", name="", **more):
     options = {"kind": "auto", "add": False, "caption": False} | more
-    return handlers.start(
+    name, fault = handlers.start(
         source, files, path, options["kind"], name, options["add"], options["caption"]
     )
+    if fault:  # what the panel says of it is all that is said
+        ((panel, *rest),) = handlers.watch(name, fault)
+        assert rest == [gr.skip()] * 4
+        raise Refused(panel)
+    return name
 
 
 def test_a_folder_is_built_and_chosen(tmp_path):
@@ -230,7 +239,7 @@ def test_a_build_can_be_stopped_and_resumed(tmp_path):
     watch = handlers.watch("mine")
     while handlers.jobs.get("mine").step.new < 32:
         next(watch)
-    with pytest.raises(gr.Error, match="being built already"):
+    with pytest.raises(Refused, match="“mine” is being built already"):
         begin(handlers, source=build_tab.FOLDER, path=str(photos), name="mine")
     handlers.stop("mine")
     engine.parts.encoder.get().pause = 0.0
@@ -258,7 +267,7 @@ def test_uploads_are_built_and_captioned(tmp_path):
     assert 'data-action="update"' not in handlers.mine()  # what was uploaded is not there any more
     with pytest.raises(gr.Error, match="Choose the same files again"):
         handlers.act("mine", click(action="update", id="mine"))
-    job, choice, _, mode = handlers.act("", click(action="open", id="mine"))
+    job, choice, _, mode, _ = handlers.act("", click(action="open", id="mine"))
     assert (choice["value"], mode) == ("mine", "Look around")
     assert list(handlers.watch(job)) == [(gr.skip(),) * 5]  # nothing at all would empty the form
 
@@ -266,15 +275,17 @@ def test_uploads_are_built_and_captioned(tmp_path):
 def test_a_form_that_is_not_whole_is_told(tmp_path):
     handlers = BuildHandlers(context_of(engine_of(tmp_path / "own")))
     photos = write_folder(tmp_path / "photos", 2)
-    with pytest.raises(gr.Error, match="Choose pictures"):
+    with pytest.raises(Refused, match="Give the gallery a name"):
+        begin(handlers, source=build_tab.FOLDER, path=str(photos), name=" ")
+    with pytest.raises(Refused, match="Choose pictures"):
         begin(handlers, name="mine")
-    with pytest.raises(gr.Error, match="Write the path"):
+    with pytest.raises(Refused, match="Write the path"):
         begin(handlers, source=build_tab.FOLDER, name="mine")
-    with pytest.raises(gr.Error, match="no folder"):
+    with pytest.raises(Refused, match="no folder"):
         begin(handlers, source=build_tab.FOLDER, path="/nowhere/at/all", name="mine")
-    with pytest.raises(gr.Error, match="annotations"):
+    with pytest.raises(Refused, match="annotations"):
         begin(handlers, source=build_tab.DATASET, path=str(photos), name="mine")
-    with pytest.raises(gr.Error, match="taken"):
+    with pytest.raises(Refused, match="taken"):
         begin(handlers, source=build_tab.FOLDER, path=str(photos), name="visitor-1")
     name = begin(handlers, source=build_tab.FOLDER, path=str(photos), name="Not A Name")
     assert "cannot be a gallery" in finish(handlers, name)[0][0]
@@ -311,7 +322,9 @@ def test_deleting_leaves_the_files(tmp_path):
     for name in ("one", "two"):
         begin(handlers, source=build_tab.FOLDER, path=str(photos), name=name)
         finish(handlers, name)
-    _, choice, mine, _ = handlers.act("two", click(action="delete", id="two"))
+    _, choice, mine, _, panel = handlers.act("two", click(action="delete", id="two"))
+    assert "Gallery “two” deleted" in panel
+    assert handlers.jobs.get("two") is None  # a page that opens is not told that it is ready
     assert choice["value"] == "one"
     assert "two" not in mine
     assert engine.galleries() == ("one",)
@@ -339,15 +352,19 @@ def test_a_page_that_opens_sees_what_goes_on(tmp_path):
 def test_strangers_upload_and_nothing_else(tmp_path):
     engine, photos = engine_of(tmp_path / "own"), write_folder(tmp_path / "photos", 3)
     handlers = BuildHandlers(context_of(engine, public=True))
-    with pytest.raises(gr.Error, match="uploads only"):  # a folder that was smuggled in
+    with pytest.raises(Refused, match="uploads only"):  # a folder that was smuggled in
         begin(handlers, source=build_tab.FOLDER, path=str(photos), name="mine")
     (tmp_path / "c.jpg").write_bytes(coded(3))
-    name = handlers.start_visit([str(tmp_path / "c.jpg")], False, "")
+    name, fault = handlers.start_visit([str(tmp_path / "c.jpg")], False, "")
+    assert not fault
     assert len(name) == len("visitor-") + 32
     last, _ = finish(handlers, name)
     assert "deleted an hour after" in last[0]
     assert name not in last[0].replace(f"{name}-report.json", "").replace("data:", "")
     assert last[2]["choices"] == [("Your pictures", name)]
+    same, fault = handlers.start_visit([], False, name)
+    assert same == gr.skip()  # the visit keeps its one name
+    assert "Choose pictures" in next(handlers.watch(name, fault))[0]
     assert engine.galleries() == ()  # nobody else sees it
     assert handlers.mine() == ""
     assert handlers.running_name() == ""

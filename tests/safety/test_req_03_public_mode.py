@@ -131,7 +131,7 @@ def test_req_14_names_cannot_be_guessed_and_are_not_listed(tmp_path):
     handlers = BuildHandlers(SimpleNamespace(engine=engine, public=True, library=None))
     file = tmp_path / "a.png"
     Image.new("RGB", (16, 16)).save(file)
-    names = {handlers.start_visit([str(file)], False, "") for _ in range(2)}
+    names = {handlers.start_visit([str(file)], False, "")[0] for _ in range(2)}
     assert len(names) == 2
     assert all(re.fullmatch(VISITOR + "[0-9a-f]{32}", name) for name in names)  # 128 bits
     for name in names:

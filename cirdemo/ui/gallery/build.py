@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,21 @@ class BuildHandlers:
 
     # --- starting --------------------------------------------------------------------------
 
-    @guarded
-    def start(
+    def start(self, *form: Any) -> tuple[Any, str]:
+        """Begin a build: its name, and why it was not begun or "". Not in public mode.
+
+        Args:
+            form: Source, files, path, kind, name, whether to add, whether to caption.
+        """
+        return _told(self._start, *form)
+
+    def start_visit(
+        self, files: Sequence[str] | None, caption: bool, visitor: str
+    ) -> tuple[Any, str]:
+        """Begin a visitor's build of uploads: its name, and why it was not begun or ""."""
+        return _told(self._start_visit, files, caption, visitor)
+
+    def _start(
         self,
         source: str,
         files: Sequence[str] | None,
@@ -48,16 +61,13 @@ class BuildHandlers:
         add: bool,
         caption: bool,
     ) -> str:
-        """Begin a build; returns its name. Not in public mode.
-
-        Raises:
-            gr.Error: The form is not whole, or the name is taken.
-        """
         if self.context.public:
             raise BadInput("Visitors build from uploads only.")
         name = (name or "").strip()
+        if not name:
+            raise BadInput("Give the gallery a name.")
         if name.startswith(VISITOR):
-            raise BadInput(f"Names that begin with {VISITOR!r} are taken. Choose another.")
+            raise BadInput(f"Names that begin with “{VISITOR}” are taken. Choose another.")
         if source == UPLOAD:
             pictures = folder.uploaded(files or (), LOCAL)
         elif not (path or "").strip():
@@ -69,13 +79,8 @@ class BuildHandlers:
         self._begin(name, pictures, add, caption)
         return name
 
-    @guarded
-    def start_visit(self, files: Sequence[str] | None, caption: bool, visitor: str) -> str:
-        """Begin a visitor's build of uploads, under a name that nobody else can guess.
-
-        Raises:
-            gr.Error: There are no files, or the visitor's last build goes on.
-        """
+    def _start_visit(self, files: Sequence[str] | None, caption: bool, visitor: str) -> str:
+        """Under a name that nobody else can guess."""
         self.context.engine.own().expire()
         name = visitor or VISITOR + secrets.token_hex(16)
         self._begin(name, folder.uploaded(files or (), PUBLIC), False, caption)
@@ -94,25 +99,27 @@ class BuildHandlers:
 
     @guarded
     def act(self, gallery: str, event: gr.EventData) -> tuple[Any, ...]:
-        """A click in the list of galleries: job, gallery, list, mode of the tab."""
+        """A click in the list of galleries: job, gallery, list, mode of the tab, panel."""
         action, name = str(event._data.get("action")), str(event._data.get("id", ""))
         own, skip = self.context.engine.own(), gr.skip()
         if self.context.public:
             raise BadInput("Galleries of this place cannot be changed by visitors.")
         if action == "open":
-            return "", gr.update(choices=self.choices(), value=name), skip, BROWSE
+            return "", gr.update(choices=self.choices(), value=name), skip, BROWSE, skip
         if action == "delete":
             own.delete(name)
+            self.jobs.forget(name)  # what it came to is true no more
             choices = self.choices()
+            gone = build_views.deleted(name)
             left = gallery if gallery in [c[1] for c in choices] else choices[0][1]
-            return "", gr.update(choices=choices, value=left), self.mine(), skip
+            return "", gr.update(choices=choices, value=left), self.mine(), skip, gone
         if action in ("update", "resume"):
             self._begin(name, again(own.home(name).about()), False, False)
-            return name, skip, skip, skip
+            return name, skip, skip, skip, skip
         if action == "fetch":
             steps = functools.partial(self.context.engine.fetch_gallery, name)
             self.jobs.begin(Job(name=name, steps=steps))
-            return name, skip, skip, skip
+            return name, skip, skip, skip, skip
         raise BadInput("There is nothing to do there.")
 
     def stop(self, name: str) -> None:
@@ -123,10 +130,18 @@ class BuildHandlers:
 
     # --- watching --------------------------------------------------------------------------
 
-    def watch(self, name: str) -> Iterator[tuple[Any, ...]]:
-        """Panel, list, gallery, Build and Stop while a build goes on, and when it is over."""
-        job = self.jobs.get(name) if name else None
+    def watch(self, name: str, fault: str = "") -> Iterator[tuple[Any, ...]]:
+        """Panel, list, gallery, Build and Stop while a build goes on, and when it is over.
+
+        Args:
+            name: The build's; "" for none.
+            fault: Why it was not begun, "" where it was.
+        """
         skip = gr.skip()
+        if fault:
+            yield (build_views.refused(fault), skip, skip, skip, skip)
+            return
+        job = self.jobs.get(name) if name else None
         if job is None:
             yield (skip,) * 5  # what ends without a word, Gradio takes for five empty values
             return
@@ -220,6 +235,14 @@ def _row(
     return {"name": name, "says": said, "acts": [*acts, ("delete", "Delete")], "whole": not resume}
 
 
+def _told(start: Callable[..., str], *form: Any) -> tuple[Any, str]:
+    """A build's name and no fault; or no other name, and the fault, for the panel to say."""
+    try:
+        return start(*form), ""
+    except CirError as fault:
+        return gr.skip(), str(fault)
+
+
 def benchmark_pictures(path: str, kind: str) -> Pictures:
     """The pictures of a benchmark folder, its val split.
 
@@ -261,13 +284,14 @@ def listen(tab: BuildTab, handlers: BuildHandlers, context: Context, mode: gr.Ra
     """Connect the components; the only place with events. Opening a gallery sets the mode."""
     watched = [tab.panel, tab.mine, context.gallery, tab.build, tab.stop]
     if tab.local is None:
+        visit = [tab.files, tab.caption, tab.job]
         begun = tab.build.click(
-            handlers.start_visit, [tab.files, tab.caption, tab.job], tab.job, queue=False, **QUIET
+            handlers.start_visit, visit, [tab.job, tab.fault], queue=False, **QUIET
         )
     else:
         mine = tab.local
         form = [mine.source, tab.files, mine.path, mine.kind, mine.name, mine.add, tab.caption]
-        begun = tab.build.click(handlers.start, form, tab.job, queue=False, **QUIET)
+        begun = tab.build.click(handlers.start, form, [tab.job, tab.fault], queue=False, **QUIET)
         mine.source.change(
             _sources,
             mine.source,
@@ -276,9 +300,12 @@ def listen(tab: BuildTab, handlers: BuildHandlers, context: Context, mode: gr.Ra
             **QUIET,
         )
         tab.mine.select(
-            handlers.act, context.gallery, [tab.job, context.gallery, tab.mine, mode], **QUIET
+            handlers.act,
+            context.gallery,
+            [tab.job, context.gallery, tab.mine, mode, tab.panel],
+            **QUIET,
         ).success(handlers.watch, tab.job, watched, **WATCH, **QUIET)
         gr.on(None, handlers.running_name, None, tab.job, queue=False, **QUIET)  # a page opens
-    begun.success(handlers.watch, tab.job, watched, **WATCH, **QUIET)
+    begun.success(handlers.watch, [tab.job, tab.fault], watched, **WATCH, **QUIET)
     tab.stop.click(handlers.stop, tab.job, None, queue=False, **QUIET)
     gr.on(None, handlers.arrive, None, watched, **WATCH, **QUIET)

@@ -48,6 +48,7 @@ class BuildTab:
     mine: gr.HTML
     panel: gr.HTML
     job: gr.State  # the build that this page watches; a visitor's only one
+    fault: gr.State  # why the last build was not begun, ""
     local: Local | None  # None in public mode
 
 
@@ -97,7 +98,7 @@ def render(context: Context) -> BuildTab:
             made["mine"] = gr.HTML(
                 "", js_on_load=SURE, elem_id="gal-mine", elem_classes="ours", **PLAIN
             )
-    return BuildTab(**made, job=gr.State(""))
+    return BuildTab(**made, job=gr.State(""), fault=gr.State(""))
 
 
 def _local() -> dict[str, Any]:
@@ -125,8 +126,8 @@ def _local() -> dict[str, Any]:
         ),
         "add": gr.Checkbox(
             False,
-            label="Keep what the gallery holds",
-            info="else files that are gone leave it",
+            label="Keep pictures that are no longer among the files",
+            info="when a gallery of this name is built again",
             elem_id="gal-add",
         ),
     }

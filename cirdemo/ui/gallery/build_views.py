@@ -82,6 +82,22 @@ def halted(name: str, step: Progress | None, why: str = "") -> str:
     )
 
 
+def refused(why: str) -> str:
+    """A build that was not begun."""
+    return (
+        '<section class="chapter g-bad" role="alert"><h2>Not built yet</h2>'
+        f'<p class="lead">{esc(why)}</p></section>'
+    )
+
+
+def deleted(name: str) -> str:
+    """In place of what a gallery came to, once it is gone."""
+    return (
+        f'<section class="chapter g-calm" role="status"><h2>Gallery “{esc(name)}” deleted</h2>'
+        '<p class="lead">Your own picture files stay where they are.</p></section>'
+    )
+
+
 def finished(report: Report, pictures: Pictures | None, *, note: str = "") -> str:
     """The report of a build: numbers, files left out, near-duplicates, all of it to download."""
     cells = [

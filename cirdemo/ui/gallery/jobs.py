@@ -114,7 +114,7 @@ class Jobs:
         with self._lock:
             before = self._jobs.get(job.name)
             if before is not None and before.running:
-                raise BadInput(f"Gallery '{job.name}' is being built already. Stop it first.")
+                raise BadInput(f"Gallery “{job.name}” is being built already. Stop it first.")
             if job.needs_watcher:
                 self._drop_forgotten()
                 others = [j for j in self._jobs.values() if j.needs_watcher and j.running]
@@ -138,6 +138,12 @@ class Jobs:
     def get(self, name: str) -> Job | None:
         """The latest build of a name."""
         return self._jobs.get(name)
+
+    def forget(self, name: str) -> None:
+        """The gallery of a build is gone."""
+        with self._lock:
+            if name in self._jobs and not self._jobs[name].running:
+                del self._jobs[name]
 
     def latest(self) -> Job | None:
         """The build that was begun last and is no visitor's, running or over."""
