@@ -20,6 +20,8 @@ from cirdemo.ui.view import View
 from cirdemo.ui.wiring import PLAIN, guarded
 
 TARGETS = 4  # pictures of known targets in the bar
+QUERIES = "Benchmark query (val): type to find one"
+NO_QUERIES = "This gallery has no benchmark queries"
 
 
 @dataclass(frozen=True)
@@ -109,9 +111,9 @@ class QueryHandlers:
             said = f"Gallery “{gallery}” has no picture “{reference_id}”. Ids look like "
             return cards.placeholder(f"{said}“{shelf.gallery.ids[0]}”.")
         if not reference_id and not picture:
-            return cards.placeholder(
-                "Pick a benchmark query, or name a reference and write a text."
-            )
+            name = f"name a reference, say “{self.hint(gallery)}”, and write a text."
+            asked = self.context.library.queries(gallery)
+            return cards.placeholder(f"Pick a benchmark query, or {name}" if asked else _up(name))
         alt = shelf.alt(reference_id) if reference_id else "your picture"
         src = shelf.src(reference_id) if reference_id else picture
         right = self.targets(gallery, reference_id, text)
@@ -159,29 +161,40 @@ class QueryHandlers:
         """A random benchmark query: its id for the list, and the bar."""
         queries = self.context.library.queries(gallery)
         if not queries:
-            raise BadInput(f"Gallery {gallery!r} has no benchmark queries; name a reference.")
+            raise BadInput(f"Gallery “{gallery}” has no benchmark queries; name a reference.")
         t = random.choice(queries)
         return (t.query_id, *self._filled(gallery, t.reference_id, t.modification))
 
     def change_gallery(self, gallery: str, reference_id: str) -> tuple[Any, ...] | None:
-        """Another gallery: its queries and one of them, or None if the reference is there too."""
+        """Another gallery: one of its queries, or None if the reference is there too."""
         if reference_id and reference_id in self.context.library.shelf(gallery).gallery.ids:
             return None
-        return (self.listed(gallery), *self._filled(gallery, *self.first(gallery)))
+        filled: tuple[Any, ...] = self._filled(gallery, *self.first(gallery))
+        return filled
 
-    def listed(self, gallery: str) -> Any:
-        """The list of a gallery's benchmark queries."""
+    def listed(self, gallery: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The list of a gallery's benchmark queries, and the button that draws one of them."""
         queries = choices(self.context.library.queries(gallery))
-        return gr.update(choices=queries, value=None, interactive=bool(queries))
+        some = bool(queries)
+        listed = {"choices": queries, "value": None, "label": QUERIES if some else NO_QUERIES}
+        return {**listed, "interactive": some}, {"interactive": some}
+
+    def hint(self, gallery: str) -> ImageId:
+        """What an id of the gallery looks like."""
+        return next(iter(self.context.library.shelf(gallery).gallery.ids), "")
 
     @guarded
     def open(self, address: str) -> Any:
         """A view of the Search page: its gallery, and the bar."""
         view = View.loads(address)
         if view.gallery not in self.context.engine.galleries():
-            raise BadInput(f"There is no gallery {view.gallery!r} here.")
+            raise BadInput(f"There is no gallery “{view.gallery}” here.")
         filled = self._filled(view.gallery, view.reference_id, view.text, view.picture)
         return (view.gallery, *filled)
+
+
+def _up(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def decoded(uri: str) -> bytes:
@@ -199,6 +212,7 @@ def decoded(uri: str) -> bytes:
 def render(handlers: QueryHandlers, gallery: str) -> QueryBar:
     """Build the bar; no event yet."""
     reference_id, text = handlers.first(gallery)
+    listed, drawn = handlers.listed(gallery)
     with gr.Row(elem_id="compare-bar"):
         card = gr.HTML(
             handlers.card("", reference_id, text, gallery),
@@ -210,19 +224,19 @@ def render(handlers: QueryHandlers, gallery: str) -> QueryBar:
         with gr.Column(elem_id="compare-fields", min_width=0):
             with gr.Row(elem_classes="pair"):
                 queries = gr.Dropdown(
-                    choices(handlers.context.library.queries(gallery)),
-                    value=None,
-                    label="Benchmark query (val): type to find one",
+                    **listed,
                     elem_id="compare-queries",
                     min_width=140,
                     scale=4,
                 )
-                chance = gr.Button("Random", size="sm", elem_id="compare-random", min_width=70)
+                chance = gr.Button(
+                    "Random", size="sm", elem_id="compare-random", min_width=70, **drawn
+                )
             with gr.Row(elem_classes="pair"):
                 typed = gr.Textbox(
                     value=reference_id,
                     label="Reference id",
-                    placeholder="fables-0042",
+                    placeholder=handlers.hint(gallery),
                     max_lines=1,
                     max_length=200,
                     elem_id="compare-reference",

@@ -46,15 +46,18 @@ class CompareHandlers:
         self, gallery: str, reference_id: str, lab_run: Ticket, lineup_run: Ticket
     ) -> tuple[Any, ...]:
         """Another gallery: another query, and nothing has run; unless a query brought it along."""
-        untouched = (gr.skip(),) * (13 + len(self.lineup.blank()))
+        untouched = (gr.skip(),) * (11 + len(self.lineup.blank()))
         if not gallery:  # while the choices are being changed
-            return (gr.skip(), *untouched)
+            return (*[gr.skip()] * 4, *untouched)
+        listed = [gr.update(**change) for change in self.query.listed(gallery)]
         filled = self.query.change_gallery(gallery, reference_id)
+        named = gr.update(placeholder=self.query.hint(gallery))
         if filled is None:
-            return (self.query.listed(gallery), *untouched)
-        *_, words, _card = filled
-        forgotten = self.lab.unpinned(lab_run, filled[2], words, gallery)
-        return (*filled, *forgotten, *self.lineup.leave(lineup_run))
+            return (*listed, gr.skip(), named, *untouched)
+        picture, reference_id, words, card = filled
+        named["value"] = reference_id
+        forgotten = self.lab.unpinned(lab_run, reference_id, words, gallery)
+        return (*listed, picture, named, words, card, *forgotten, *self.lineup.leave(lineup_run))
 
     @staticmethod
     def turn(name: str) -> tuple[Any, ...]:
@@ -131,7 +134,7 @@ def listen(tab: CompareTab, handlers: CompareHandlers, context: Context) -> None
     context.gallery.change(
         handlers.move,
         [context.gallery, bar.reference_id, texts.ticket, methods.ticket],
-        [bar.queries, *filled, *forgotten, *emptied],
+        [bar.queries, bar.random, *filled, *forgotten, *emptied],
         **QUIET,
     )
     for event in (taken, chance, opened):
