@@ -1,12 +1,23 @@
 """Filters, their counts and the blame in words; what probabilities are worth."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from cirdemo.evaluate import errors, reliability
-from cirdemo.evaluate.failures import LOWER, MISSED, Filter, counts, select, values, why
+from cirdemo.evaluate.failures import (
+    CORE_AHEAD,
+    LOWER,
+    MISSED,
+    UNION_AHEAD,
+    Filter,
+    counts,
+    select,
+    values,
+    why,
+)
 from cirdemo.evaluate.packed import Case, Cases
 
 
@@ -56,6 +67,15 @@ def test_choices_are_taken_back_and_ranks_follow_the_method():
     assert [c.query_id for c in select(MANY, Filter(words="TWO them"))] == ["q2"]
 
 
+def test_queries_are_filed_under_the_description_that_ranks_higher():
+    def ranks(union, core):
+        return replace(MANY[0], ranks={"setr": 1, "union": union, "intersection": core})
+
+    cases = (ranks(1, 3), ranks(9, 2), ranks(None, 50), ranks(4, 4), ranks(2, 8), MANY[1])
+    assert counts(cases, Filter(blame=""))["versus"] == {UNION_AHEAD: 2, CORE_AHEAD: 2}
+    assert select(cases, Filter(blame="", versus=UNION_AHEAD)) == [cases[0], cases[4]]
+
+
 def test_p_yes_is_that_of_the_best_target():
     assert [values(c, "p", "setr")[0] for c in MANY] == [
         "0.9 and over", "0.5–0.9", "not judged", "not judged", "0.1–0.5",
@@ -65,7 +85,7 @@ def test_p_yes_is_that_of_the_best_target():
 @pytest.mark.parametrize(
     ("number", "words"),
     [
-        (0, "SETR has a target first"),
+        (0, "Re-ranking puts a target first"),
         (1, "gave it P(Yes) 0.50; another picture got 0.88. The target ended at rank 4"),
         (2, "among the 1 candidates that the judge saw: the best one stands at rank 60"),
         (3, "no rank"),

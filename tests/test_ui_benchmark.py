@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import gradio as gr
+import numpy as np
 import pytest
 from fake_ui_engine import FakeEngine
 
@@ -15,10 +16,11 @@ from cirdemo.lineup import methods
 from cirdemo.results import write
 from cirdemo.ui.benchmark.desk import Desk, Look, contents
 from cirdemo.ui.benchmark.events import BenchmarkHandlers
-from cirdemo.ui.benchmark.judge import AS_JUDGED, FITTED
+from cirdemo.ui.benchmark.judge import AS_JUDGED, FITTED, answer
 from cirdemo.ui.benchmark.run import PUBLIC, STEP, RunHandlers
 from cirdemo.ui.context import Context
-from cirdemo.ui.naming import choices
+from cirdemo.ui.naming import NAMES, called, choices, code
+from cirdemo.ui.search import views as search_views
 from cirdemo.ui.shelf import Library
 from cirdemo.ui.view import View
 from tests.fakes import ScriptedJudge, fake_engine
@@ -82,8 +84,8 @@ def test_the_table_and_its_head_say_what_was_measured(handlers, folder):
     assert "scripted-judge" in head and "cirdemo &lt;b&gt;" in head and "<b>cirdemo" not in head
     report = json.loads((folder / f"{KEY}.json").read_text())
     for name in report["methods"]:
-        assert f'data-v="{name}"' in table
-    cells = re.findall(r'<td data-v="([\d.]+)"', table.split('data-v="setr"')[1].split("</tr>")[0])
+        assert f'data-v="{called(name)}"' in table
+    cells = re.findall(r'<td data-v="([\d.]+)"', table.split('data-v="Re-ranked"')[1].split("</tr>")[0])
     assert float(cells[0]) == pytest.approx(report["methods"]["setr"]["R@1"])
     assert "2 queries of fables, split test" in table and "reference-excluded" in table
     assert "re-rank inversion" in beside
@@ -160,7 +162,7 @@ def test_choices_narrow_and_widen_the_list(handlers):
     _, rows, _, look = handlers.words(None, KEY, look, "")
     assert rows.count('class="qrow"') == 2
     update, detail, look = handlers.pick(None, KEY, look, click(id="q2"))
-    assert "SETR has a target first" in detail and look.picked == "q2"
+    assert "Re-ranking puts a target first" in detail and look.picked == "q2"
     assert update == gr.skip()
     _, rows, _, look = handlers.filter(None, KEY, look, click(facet="method", value="image"))
     assert look.asked.method == "image"
@@ -211,8 +213,26 @@ def test_an_evaluation_of_a_gallery_that_is_not_here(handlers, folder):
 def test_the_calibration_page_counts_and_names_its_protocol(handlers):
     page = handlers.judge(None, KEY, AS_JUDGED, 0.5)
     assert "16 judged candidates, 3 of them targets" in page and "reference-excluded" in page
+    assert "It cannot be told" in page
     assert page.count("<svg") == 2 and "From P(Yes) 0.50 on" in page
     assert "From P(Yes) 0.95 on, 0 candidates" in handlers.judge(None, KEY, FITTED, 0.95)
+
+
+@pytest.mark.parametrize(
+    ("targets", "count", "says"),
+    [
+        (50, 100, "No:</b> of the 100 candidates judged at 0.75 to 0.85, 50 in 100 are targets"),
+        (95, 100, "promises less than it keeps there"),
+        (78, 100, "Yes, as far as can be told:</b> of the 100"),
+        (8, 10, "cannot be told:</b> too few candidates, 10,"),
+    ],
+)
+def test_whether_eighty_in_a_hundred_holds_is_answered_from_the_candidates(targets, count, says):
+    p = np.array([0.8] * count + [0.01] * 900)
+    right = np.arange(len(p)) < targets
+    told = answer(p, right, 0.0123)
+    assert says in told
+    assert ("ECE is 0.0123 all the same" in told) == told.startswith("<b>No")
 
 
 def test_the_fitted_temperature_has_the_form_of_the_judge_s_own_file(handlers, tmp_path):
@@ -301,6 +321,10 @@ def test_strangers_get_fewer_queries(folder):
 def test_every_method_that_can_be_measured_is_explained():
     shown = {name: label for label, name in choices(methods(fake_engine()))}
     assert {"union", "cot", "setr", "rrf"} <= set(shown)
-    assert all(label.startswith(f"{name}: ") for name, label in shown.items())
-    assert shown["text"] == "text: the text alone"
+    assert all(f"{called(name)} ({name}): " in label for name, label in shown.items() if code(name))
+    assert shown["text"] == "Text only (text): the text alone"
+    assert shown["union"].startswith("Union: ")  # one name is enough where both are the same
+    assert set(shown) <= set(NAMES)
+    assert all(search_views.LISTS[name] == called(name) for name in search_views.LISTS)
+    assert choices(["setr"], explained=False) == [("Re-ranked (setr)", "setr")]
     assert choices(["rrf:text+union"]) == [("rrf:text+union", "rrf:text+union")]

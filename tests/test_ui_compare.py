@@ -21,6 +21,7 @@ from cirdemo.lineup import Line
 from cirdemo.ui.compare import duel_views, lab_views, lineup_views
 from cirdemo.ui.compare.tab import CompareHandlers
 from cirdemo.ui.context import Context
+from cirdemo.ui.naming import titled
 from cirdemo.ui.shelf import Library
 from cirdemo.ui.ticket import Ticket
 from cirdemo.ui.view import View
@@ -90,7 +91,7 @@ def test_a_view_from_another_tab_opens_with_its_gallery(make):
     address = View(gallery=GALLERY, reference_id="blue", text="red").dumps()
     gallery, picture, reference, text, card = ask.open(address)
     assert (gallery, picture, reference, text) == (GALLERY, "", "blue", "red") and "★" in card
-    with pytest.raises(gr.Error, match="no gallery 'moon'"):
+    with pytest.raises(gr.Error, match="no gallery “moon”"):
         ask.open(View(gallery="moon", reference_id="blue", text="red").dumps())
 
 
@@ -129,7 +130,7 @@ def test_rows_come_one_by_one_each_in_its_place(make):
     assert len(steps) == len(names)
     for n, (step, name) in enumerate(zip(steps, names, strict=True), 1):
         filled = [i for i, part in enumerate(step[1:-1]) if isinstance(part, str)]
-        assert filled == [n - 1] and f">{name}</h4>" in step[n]
+        assert filled == [n - 1] and f"<h4>{titled(name)}</h4>" in step[n]
         assert f"{n} of {len(names)}" in step[0] or n == len(names)
     last = steps[-1]
     assert "put a target first" in last[0] and "Overlap@10" in last[-1]
@@ -139,8 +140,11 @@ def test_rows_come_one_by_one_each_in_its_place(make):
 
 def test_a_method_that_cannot_run_says_why_before_anything_runs(make):
     handlers = make(broken={"judge": "No adapter 'judge' here."}).lineup
-    _, *rows, _ = handlers.blank()
-    assert len(rows) == len(handlers.reasons)
+    _, *rows, before = handlers.blank()
+    assert set(rows) == {""} and "2 of them cannot run here" in before  # no rows to scroll over
+    *_, after = begun = handlers.begin(Ticket())
+    rows = begun[4:-1]
+    assert len(rows) == len(handlers.reasons) and after == ""
     assert sum("No adapter" in row for row in rows) == 2  # setr and setr_fused
     steps = list(handlers.search(*run_number(), *ASKED, GALLERY))
     assert len(steps) == len(rows) - 2
@@ -394,8 +398,22 @@ def test_another_gallery_brings_another_query_unless_one_came_along(make):
         for gallery, reference in ((GALLERY, "blue"), (GALLERY, "not-here"), ("", "blue"))
     )
     assert len(stays) == len(moved) == len(nowhere)
-    assert not any(isinstance(part, str) for part in stays[1:])
-    assert moved[2:4] == ("red", "green")
+    assert not any(isinstance(part, str) for part in stays)
+    assert (moved[3]["value"], moved[4]) == ("red", "green")
+
+
+def test_a_gallery_without_queries_says_so_and_draws_none(make, monkeypatch):
+    handlers = make()
+    listed, chance, _, named, _, card, *_ = handlers.move(GALLERY, "", Ticket(), Ticket())
+    assert listed["interactive"] and chance["interactive"]
+    monkeypatch.setattr(Library, "queries", lambda self, name: [])
+    monkeypatch.setattr("cirdemo.ui.compare.query.load_examples", lambda names: [])
+    listed, chance, _, named, _, card, *_ = handlers.move(GALLERY, "", Ticket(), Ticket())
+    assert not listed["interactive"] and not chance["interactive"]
+    assert "no benchmark queries" in listed["label"]
+    some = handlers.query.hint(GALLERY)
+    assert some in COLOURS and named["placeholder"] == some
+    assert f"Name a reference, say “{some}”" in card and "Pick a benchmark" not in card
 
 
 def test_the_turn_shows_one_view_and_the_bar_for_two_of_them():

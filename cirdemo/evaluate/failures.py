@@ -19,7 +19,8 @@ SURE = {
     "0.9 and over": (0.9, 1.1),
 }
 UNJUDGED = "not judged"
-FACETS = ("blame", "band", "p", "kind", "phrasing")
+UNION_AHEAD, CORE_AHEAD = "union beats intersection", "intersection beats union"
+FACETS = ("blame", "band", "versus", "p", "kind", "phrasing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class Filter:
     method: str = SETR
     blame: str = MISSED
     band: str = ""
+    versus: str = ""  # whose best target stands higher: the union's or the intersection's
     p: str = ""  # of the best judged target
     kind: str = ""
     phrasing: str = ""
@@ -59,6 +61,11 @@ def values(case: Case, facet: str, method: str) -> tuple[str, ...]:
             return ()
         found = band(case.ranks[method])
         return (found,) if found == "1" else (LOWER, found)
+    if facet == "versus":
+        if not {"union", "intersection"} <= set(case.ranks):
+            return ()
+        union, core = (case.ranks[m] or 10**9 for m in ("union", "intersection"))
+        return () if union == core else (UNION_AHEAD if union < core else CORE_AHEAD,)
     if facet == "p":
         if SETR not in case.ranks:
             return ()
@@ -91,6 +98,7 @@ def counts(cases: Sequence[Case], asked: Filter) -> dict[str, dict[str, int]]:
     order = {
         "blame": (MISSED, *BLAMES, FOUND),
         "band": ("1", LOWER, *[b for b in BANDS if b != "1"]),
+        "versus": (UNION_AHEAD, CORE_AHEAD),
         "p": (*SURE, UNJUDGED),
     }
     table: dict[str, dict[str, int]] = {}
@@ -121,10 +129,10 @@ def coarse_rank(case: Case) -> int | None:
 def why(case: Case) -> str:
     """The blame of a query in words, with the numbers it rests on."""
     if SETR not in case.ranks:
-        return "SETR was not measured here, so no stage is blamed."
+        return "Re-ranking was not measured here, so no stage is blamed."
     rank, coarse = _place(case.ranks[SETR]), _place(coarse_rank(case))
     if case.blame is None:
-        return f"SETR has a target first; the coarse list had it at {coarse}."
+        return f"Re-ranking puts a target first; the coarse list had it at {coarse}."
     said = f"{case.target_p:.2f}" if case.target_p is not None else "none"
     first = f"{case.first_p:.2f}" if case.first_p is not None else "none"
     depth = len(case.margins)

@@ -11,15 +11,19 @@ from cirdemo.evaluate.failures import Filter
 from cirdemo.evaluate.packed import SETR, Case, Cases, probability
 from cirdemo.types import CirError, ImageId
 from cirdemo.ui.cards import esc, hidden
-from cirdemo.ui.naming import SAYS
+from cirdemo.ui.naming import SAYS, called, titled
 from cirdemo.ui.shelf import Library
 
 PAGE = 60  # rows shown at once
 ORDER = ("setr", "setr_fused", "intersection", "union", "enhanced", "cot", "cot_direct", "rrf")
 SHOWN = 4  # methods with a chip in a row, of `ORDER` first
 FACETS = {
-    "blame": ("Blame", "The stage that SETR's miss is due to, asked in the order they run."),
+    "blame": (
+        "Blame",
+        "The stage that a miss after re-ranking is due to, asked in the order they run.",
+    ),
     "band": ("Rank", "Rank of the best target under the method chosen above."),
+    "versus": ("Union or intersection", "Which of the two puts its best target higher."),
     "p": ("P(Yes) of target", "What the judge gave the best judged target."),
     "kind": ("Kind", "What the modification asks for."),
     "phrasing": ("Phrasing", "Unseen: a wording that only test queries have."),
@@ -67,15 +71,19 @@ class Shown:
         )
 
 
-def ordered(methods: Sequence[str]) -> list[str]:
-    """Methods in the order in which they interest: SETR, its lists, the others."""
+def ordered(cases: Cases) -> list[str]:
+    """Methods in the order in which they interest: SETR, its lists, the others.
+
+    What was measured beside the lists ranks nothing, and is left out.
+    """
+    methods = [m for m in cases.methods if any(c.ranks.get(m) for c in cases.cases)]
     return sorted(methods, key=lambda m: (ORDER.index(m) if m in ORDER else len(ORDER), m))
 
 
 def facets(cases: Cases, asked: Filter) -> str:
     """Every choice with the number of queries it would leave."""
     table = failures.counts(cases.cases, asked)
-    lines = [_methods(ordered(cases.methods), asked.method)]
+    lines = [_methods(ordered(cases), asked.method)]
     for facet, (name, says) in FACETS.items():
         if table.get(facet):
             lines.append(_facet(facet, name, says, table[facet], getattr(asked, facet)))
@@ -100,7 +108,7 @@ def _methods(methods: Sequence[str], chosen: str) -> str:
     chips = "".join(
         f'<li><button type="button" class="facet method" data-action="filter" data-facet="method" '
         f'data-value="{esc(m)}" aria-pressed="{str(m == chosen).lower()}" '
-        f'title="{esc(SAYS.get(m, ""))}">{esc(m)}</button></li>'
+        f'title="{esc(SAYS.get(m, ""))}">{titled(m)}</button></li>'
         for m in methods
     )
     return f'<div class="line"><h3>Ranks by</h3><ul aria-label="Ranks by method">{chips}</ul></div>'
@@ -116,7 +124,7 @@ def rank_chip(method: str, rank: int | None, *, main: bool = False) -> str:
     star = "★ " if rank == 1 else ""
     return (
         f'<span class="rk {kind}{" by" if main else ""}" title="rank of the best target by '
-        f'{esc(method)}"><small>{esc(method)}</small> {star}{rank or "–"}</span>'
+        f'{esc(called(method))}"><small>{esc(called(method))}</small> {star}{rank or "–"}</span>'
     )
 
 
@@ -145,7 +153,7 @@ def rows(
 
 def row(case: Case, cases: Cases, picked: str, asked: Filter, pictures: Shown) -> str:
     """One query: its text, the ranks of the best target, the blame."""
-    names = ordered(cases.methods)[:SHOWN]
+    names = ordered(cases)[:SHOWN]
     if asked.method not in names and asked.method in case.ranks:
         names = [asked.method, *names[: SHOWN - 1]]
     chips = "".join(rank_chip(m, case.ranks.get(m), main=m == asked.method) for m in names)
@@ -167,7 +175,7 @@ def detail(case: Case, cases: Cases, pictures: Shown, place: str) -> str:
     targets = "".join(
         f"<li>{pictures.image(i, 120)}<small>★ target</small></li>" for i in case.target_ids
     )
-    lists = "".join(_list(m, case, pictures) for m in ordered(cases.methods) if case.tops.get(m))
+    lists = "".join(_list(m, case, pictures) for m in ordered(cases) if case.tops.get(m))
     blame = case.blame or ("found" if SETR in case.ranks else "")
     name = f"{_sign(blame)}{esc(blame)}" if blame else "not measured"
     return (
@@ -181,7 +189,7 @@ def detail(case: Case, cases: Cases, pictures: Shown, place: str) -> str:
         f'<p class="verdict"><b>{name}</b> {esc(failures.why(case))}</p></div>'
         f"{_texts(case)}"
         f'<h3>First five by method</h3><div class="lists">{lists}</div>'
-        f'<p class="what">★ target · ◇ hard negative of the query\'s subset · number behind the '
+        f'<p class="what">★ target · ▣ hard negative of the query\'s subset · number behind the '
         f"method: rank of its best target. {esc(_of(cases))}</p></article>"
     )
 
@@ -194,8 +202,8 @@ def _list(method: str, case: Case, pictures: Shown) -> str:
     right, group = set(case.target_ids), set(case.subset_ids)
     items = []
     for n, image_id in enumerate(case.tops[method]):
-        star = "★" if image_id in right else "◇" if image_id in group else ""
-        said = {"★": "target, ", "◇": "hard negative, "}.get(star, "")
+        star = "★" if image_id in right else "▣" if image_id in group else ""
+        said = {"★": "target, ", "▣": "hard negative, "}.get(star, "")
         alt = f"rank {n + 1}, {said}{pictures.alt(image_id)}"
         p = _p(method, n, case)
         foot = f'<span class="num">{p:.2f}</span>' if p is not None else ""
@@ -206,7 +214,7 @@ def _list(method: str, case: Case, pictures: Shown) -> str:
     note = " P(Yes) below" if method == SETR and case.was else ""
     return (
         f'<div class="top5"><h4>{rank_chip(method, case.ranks.get(method))}'
-        f'<small>{note}</small></h4><ol aria-label="First five of {esc(method)}">'
+        f'<small>{note}</small></h4><ol aria-label="First five of {esc(called(method))}">'
         f"{''.join(items)}</ol></div>"
     )
 
@@ -230,7 +238,7 @@ def _texts(case: Case) -> str:
         truth = case.truths.get(mode, "") or (
             case.truths.get("intersection", "") if mode == "conclusion" else ""
         )
-        lines.append(f"<div><dt>{esc(method)}</dt><dd>{_compared(text, truth)}</dd></div>")
+        lines.append(f"<div><dt>{esc(called(method))}</dt><dd>{_compared(text, truth)}</dd></div>")
     return f'<dl class="texts">{"".join(lines)}</dl>' if lines else ""
 
 

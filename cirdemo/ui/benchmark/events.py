@@ -44,8 +44,8 @@ NO_ROWS = (
     "the page “Run”, or open the files of “evaluate --out”."
 )
 NO_JUDGE = (
-    "Nothing was judged in this evaluation, or its rows are not kept. Run one with the method setr "
-    "on the page “Run”."
+    "Nothing was judged in this evaluation, or its rows are not kept. Run one with the method "
+    "“Re-ranked” on the page “Run”."
 )
 ORIGINS = {
     STORED: "stored with the app",
@@ -205,7 +205,7 @@ class BenchmarkHandlers:
             raise BadInput("Pick a query first.")
         if cases.dataset not in self.context.engine.galleries():
             raise BadInput(
-                f"The gallery {cases.dataset!r} is not on this machine, so the query cannot run."
+                f"The gallery “{cases.dataset}” is not on this machine, so the query cannot run."
             )
         view = View(gallery=cases.dataset, reference_id=case.reference_id, text=case.text)
         return view.dumps()
@@ -249,7 +249,7 @@ def _fitted(cases: Cases, look: Look) -> Look:
     """A look without choices that this evaluation does not have."""
     asked = look.asked
     method = asked.method if asked.method in cases.methods else ""
-    method = method or (*benchmark_cases.ordered(cases.methods), "")[0]
+    method = method or (*benchmark_cases.ordered(cases), "")[0]
     blame = asked.blame if SETR in cases.methods else ""
     band = asked.band or ("" if SETR in cases.methods else failures.LOWER)
     fitted = Filter(
@@ -257,6 +257,7 @@ def _fitted(cases: Cases, look: Look) -> Look:
         blame=blame,
         band=band,
         p=asked.p if SETR in cases.methods else "",
+        versus=asked.versus if {"union", "intersection"} <= set(cases.methods) else "",
         kind=asked.kind if any(c.kind == asked.kind for c in cases.cases) else "",
         phrasing=asked.phrasing if any(c.phrasing == asked.phrasing for c in cases.cases) else "",
         words=asked.words,

@@ -14,6 +14,7 @@ from cirdemo.evaluate.reliability import Bin, Judged, Scores, Verdict
 from cirdemo.ui.cards import esc
 
 AS_JUDGED, RAW, FITTED = "as judged", "raw margins", "fitted here"
+ASKED, AROUND, FEW = 0.8, 0.05, 20  # P(Yes) asked about, how far from it counts, too few to tell
 NAMES = {"precision": "― precision", "recall": "- - recall", "f1": "·-· F1"}
 SIDE, LEFT, LOW = 300, 42, 34  # pixels of a chart's square, and of the room for its numbers
 
@@ -85,6 +86,32 @@ def curve(found: Sequence[Bin]) -> str:
     return _frame(f"Reliability curve. {told}", "P(Yes)", "share of targets", inside)
 
 
+def answer(p: np.ndarray, right: np.ndarray, ece: float) -> str:
+    """Whether the share of targets among candidates at about 0.8 is 80 in 100, and by what."""
+    near = np.abs(p - ASKED) <= AROUND
+    count = int(near.sum())
+    band = f"judged at {ASKED - AROUND:.2f} to {ASKED + AROUND:.2f}"
+    if count < FEW:
+        return f"<b>It cannot be told:</b> too few candidates, {count}, are {band}."
+    said, true = float(p[near].mean()), float(right[near].mean())
+    (low,), (high,) = reliability.wilson(np.array([true]), np.array([count]))
+    counted = (
+        f"of the {count} candidates {band}, {true * 100:.0f} in 100 are targets (95 % interval: "
+        f"{low * 100:.0f} to {high * 100:.0f})"
+    )
+    if low <= said <= high:
+        return f"<b>Yes, as far as can be told:</b> {counted}."
+    much = "more" if said > true else "less"
+    text = f"<b>No:</b> {counted}. The judge promises {much} than it keeps there."
+    lowest = float((p < 1 / reliability.BINS).mean())
+    if lowest > 0.5:
+        text += (
+            f" ECE is {_n(ece, 4)} all the same, because it is a mean over all candidates, and "
+            f"{lowest * 100:.0f} in 100 of them are judged below {1 / reliability.BINS:g}."
+        )
+    return text
+
+
 def _told(b: Bin) -> str:
     return (
         f"mean P(Yes) {b.said:.2f}: {b.true:.2f} are targets [{b.low:.2f}, {b.high:.2f}], "
@@ -146,6 +173,7 @@ def page(found: Judged, chosen: str, threshold: float, about: str, facts: Mappin
     counted = f"{len(p)} judged candidates, {int(found.right.sum())} of them targets. {about}"
     return (
         '<div class="calibration"><section class="card2"><h3>Is 0.8 really 80 in 100?</h3>'
+        f'<p class="answer">{answer(p, found.right, setting.scores.ece)}</p>'
         "<p class='what'>Candidates by P(Yes) in ten bins: where the dots lie on the dashed line, "
         "P(Yes) is the share of targets. Lines: 95 % intervals (Wilson); dots grow with their "
         f"number.</p>{curve(reliability.bins(p, found.right))}{_bins(p, found)}</section>"

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from cirdemo.lineup import DEPTH
 from cirdemo.ui.benchmark import files_page as benchmark_files_page
 from cirdemo.ui.benchmark.desk import FIGURES
 from cirdemo.ui.benchmark.events import BenchmarkHandlers
@@ -141,18 +142,20 @@ def _table_page(made: dict[str, Any]) -> None:
 
 
 def _figures_page(made: dict[str, Any]) -> None:
-    with gr.Row(elem_classes="bench-row"):
-        made["name"] = gr.Radio(
-            [(text, name) for name, text in FIGURES.items()],
-            value="recall",
-            show_label=False,
-            label="Figure",
-            container=False,
-            elem_id="bench-figure",
-        )
-        for kind in ("png", "svg"):
-            made["files"][kind] = _button(kind.upper(), f"get-{kind}")
-    made["plot"] = _html(READING, "plot")
+    with gr.Row(elem_id="bench-figures"):
+        with gr.Column(min_width=0):
+            made["name"] = gr.Radio(
+                [(text, name) for name, text in FIGURES.items()],
+                value="recall",
+                show_label=False,
+                label="Figure",
+                container=False,
+                elem_id="bench-figure",
+            )
+            with gr.Row(elem_classes="bench-row"):
+                for kind in ("png", "svg"):
+                    made["files"][kind] = _button(kind.upper(), f"get-{kind}")
+        made["plot"] = _html(READING, "plot")
 
 
 def _failures_page(made: dict[str, Any]) -> None:
@@ -229,20 +232,18 @@ def _run_page(made: dict[str, Any], context: Context, methods: list[str]) -> Non
                 label="Split",
                 elem_id="bench-split",
             )
+        with gr.Column(elem_id="bench-pick", min_width=0):
             made["methods"] = gr.CheckboxGroup(
                 choices(methods),
                 value=[m for m in CHOSEN if m in methods],
                 label="Methods",
-                info="setr re-orders 50 candidates of intersection: most of the time goes there",
+                info=f"“Re-ranked” judges {DEPTH} candidates a query: most of the time goes there",
                 elem_id="bench-methods",
             )
-            with gr.Row(elem_classes="bench-row"):
-                made["start"] = gr.Button(
-                    "Measure", variant="primary", min_width=80, elem_id="bench-start"
-                )
-                made["stop"] = gr.Button(
-                    "Stop", min_width=60, interactive=False, elem_id="bench-stop"
-                )
-        with gr.Column(min_width=0):
-            made["progress"] = _html(progress(None), "progress")
+        with gr.Row(elem_classes="bench-row", elem_id="bench-go"):
+            made["start"] = gr.Button(
+                "Measure", variant="primary", min_width=80, elem_id="bench-start"
+            )
+            made["stop"] = gr.Button("Stop", min_width=60, interactive=False, elem_id="bench-stop")
+        made["progress"] = _html(progress(None), "progress")
     made["timer"] = gr.Timer(0.3, active=False)

@@ -21,6 +21,7 @@ from cirdemo.types import BadInput, CirError
 from cirdemo.ui.benchmark.desk import RUN, Desk, Stored
 from cirdemo.ui.cards import esc
 from cirdemo.ui.context import Context
+from cirdemo.ui.naming import called
 from cirdemo.ui.wiring import guarded
 
 STEP = 4  # queries in one event: two or three seconds with the judge on two cores
@@ -139,8 +140,8 @@ def _so_far(job: Job, measured: Measurement) -> str:
     """R@1 by method of the queries measured so far."""
     rows = measured.run.rows
     items = "".join(
-        f"<li><span>{esc(name)}</span><i class='cellbar' aria-hidden='true'><em style='width:"
-        f"{share:.1%}'></em></i><b>{share * 100:.1f}</b></li>"
+        f"<li><span>{esc(called(name))}</span><i class='cellbar' aria-hidden='true'><em "
+        f"style='width:{share:.1%}'></em></i><b>{share * 100:.1f}</b></li>"
         for name in measured.run.order(job.methods)
         if (found := rows.get(name))
         for share in (sum(r["rank"] == 1 for r in found) / len(found),)

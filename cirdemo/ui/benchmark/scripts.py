@@ -10,8 +10,18 @@ element.addEventListener('click', (event) => {
   setTimeout(() => { hit.textContent = 'Copy'; }, 1500);
 });
 """
-# Column heads: pointing or tapping explains, a click sorts; rows without a value stay last.
+# Column heads: pointing or tapping explains, a click sorts; rows without a value stay last. While
+# there are columns beyond the right edge, the table fades out there and a line says so.
 SORTS = """
+const edge = () => {
+  const wide = element.querySelector('.wide');
+  if (!wide) return;
+  const left = wide.scrollWidth - wide.clientWidth - wide.scrollLeft;
+  wide.parentElement.toggleAttribute('data-more', left > 2);
+};
+element.addEventListener('scroll', edge, true);
+new ResizeObserver(edge).observe(element);
+new MutationObserver(edge).observe(element, {childList: true, subtree: true});
 const explain = (event) => {
   const head = event.target.closest('[data-says]');
   const line = element.querySelector('.says');

@@ -8,7 +8,7 @@ from typing import Any
 
 from cirdemo.evaluate.opened import Opened
 from cirdemo.ui.cards import esc, hidden
-from cirdemo.ui.naming import SAYS
+from cirdemo.ui.naming import SAYS, called, titled
 
 Report = Mapping[str, Any]
 PROTOCOLS = {
@@ -145,19 +145,21 @@ def table(report: Report) -> str:
         if c.key == "each":
             best[c.key] = None  # being quick and wrong is no merit
     rows = "".join(
-        f'<tr><th scope="row" data-v="{esc(name)}">{esc(name)}'
+        f'<tr><th scope="row" data-v="{esc(called(name))}">{titled(name)}'
         f"<small>{esc(SAYS.get(name, ''))}</small></th>"
         + "".join(_cell(m, c, best[c.key]) for c in used)
         + "</tr>"
         for name, m in methods.items()
     )
     first = (
-        '<th scope="col" aria-sort="none"><button type="button" data-says="Method: its name in '
-        'files and commands, and what it does.">method<i aria-hidden="true"></i></button></th>'
+        '<th scope="col" aria-sort="none"><button type="button" data-says="Method: its name, in '
+        'small its name in files and commands, and what it does.">method'
+        '<i aria-hidden="true"></i></button></th>'
     )
     return (
         '<div class="sheet"><p class="says" role="status">Point at or tap a column head to read '
-        'what it means; a click sorts.</p><div class="wide" tabindex="0" role="region" '
+        'what it means; a click sorts.</p><p class="more" aria-hidden="true">More columns: scroll '
+        'sideways →</p><div class="wide" tabindex="0" role="region" '
         f'aria-label="Methods by metric; scrolls sideways"><table class="methods">'
         f"<thead><tr>{first}{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
         f'<p class="caption">{_caption(report)}</p></div>'
@@ -216,7 +218,7 @@ def header(opened: Opened, origin: str) -> str:
             "to show. Run it again on the page “Run”, or with “evaluate --out”."
         )
     for name, why in (report.get("skipped") or {}).items():
-        notes.append(f"{name} is left out: {why}")
+        notes.append(f"{called(name)} is left out: {why}")
     told = "".join(f'<p class="note"><b aria-hidden="true">i</b> {esc(n)}</p>' for n in notes)
     return (
         f'<div class="measured"><div class="count"><b>{esc(report["queries"])}</b>'

@@ -21,6 +21,7 @@ from cirdemo.ui.compare import lineup as lined
 from cirdemo.ui.compare.lineup_views import order
 from cirdemo.ui.context import Context
 from cirdemo.ui.downloads import on_disk
+from cirdemo.ui.naming import called, choices
 from cirdemo.ui.ticket import Ticket, parts
 from cirdemo.ui.wiring import CLICKS, PLAIN, QUIET, guarded
 
@@ -224,7 +225,7 @@ def _panel(side: str, methods: list[str], method: str, depth: int) -> SettingPan
         gr.HTML(f"<h3>Setting {side.upper()}</h3>", elem_classes="ours", **PLAIN)
         return SettingPanel(
             method=gr.Dropdown(
-                methods,
+                choices(methods, explained=False),
                 value=method if method in methods else methods[0] if methods else None,
                 label="Coarse method",
                 info="whose list it is; type rrf:text+union to fuse others",
@@ -246,7 +247,12 @@ def _panel(side: str, methods: list[str], method: str, depth: int) -> SettingPan
                 False, label="Fuse P(Yes) with the coarse score", elem_id=f"duel-fuse-{side}"
             ),
             weight=gr.Slider(
-                0, 1, value=0.75, step=0.05, label="Text weight in sum", visible=method == WEIGHED
+                0,
+                1,
+                value=0.75,
+                step=0.05,
+                label=f"Text weight in “{called(WEIGHED)}”",
+                visible=method == WEIGHED,
             ),
         )
 

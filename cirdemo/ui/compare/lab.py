@@ -217,7 +217,7 @@ def render(handlers: LabHandlers, bar: QueryBar, gallery: str) -> LabTab:
                 elem_id="lab-own",
             )
             mode = gr.Radio(
-                [("intersection", "intersection"), ("union", "union")],
+                [("Intersection", "intersection"), ("Union", "union")],
                 value="intersection",
                 label="Search with",
                 info="the judge is told the intersection either way",

@@ -77,18 +77,19 @@ class LineupHandlers:
         return views.cannot(name, why, head) if why else views.waiting(name, head)
 
     def blank(self, said: str = "") -> tuple[Any, ...]:
-        """Nothing has run."""
-        names = self.reasons
-        head = views.header(0, len(names), said=said or f"{len(names)} methods")
-        return (head, *(self.idle(name) for name in names), "")
+        """Nothing has run: no rows yet, and what will stand there."""
+        reasons = self.reasons
+        head = views.header(0, len(reasons), said=said or f"{len(reasons)} methods")
+        cannot = sum(1 for why in reasons.values() if why)
+        return (head, *[""] * len(reasons), views.before(len(reasons), cannot))
 
     def begin(self, ticket: Ticket) -> tuple[Any, ...]:
         """A run has been asked for: its number, buttons, page."""
         number = ticket.ask()
-        _, *rest = self.blank()
-        names = [name for name, why in self.reasons.items() if not why]
+        reasons = self.reasons
+        names = [name for name, why in reasons.items() if not why]
         first = views.header(0, len(names), running="loading the models")
-        return number, *ticket.buttons(), first, *rest
+        return number, *ticket.buttons(), first, *(self.idle(name) for name in reasons), ""
 
     def leave(self, ticket: Ticket) -> tuple[Any, ...]:
         """Another query: buttons and page as before a run, and no run goes on."""
@@ -153,7 +154,7 @@ class LineupHandlers:
         """A click in a row: the view for Search, the picture to pin."""
         if image_id := event._data.get("id"):
             if image_id not in self.context.library.shelf(gallery).gallery.ids:
-                raise BadInput(f"Gallery {gallery!r} has no picture {image_id!r}.")
+                raise BadInput(f"Gallery “{gallery}” has no picture “{image_id}”.")
             gr.Info("Marked in every list, and pinned for “What if”.", duration=3)
             return SKIP, image_id
         method = str(event._data.get("method", ""))
@@ -176,7 +177,7 @@ def opened(method: str, picture: str, reference_id: str, text: str, gallery: str
 
 def render(handlers: LineupHandlers) -> LineupTab:
     """Build the view; no event yet."""
-    head, *rows, _ = handlers.blank()
+    head, *rows, below = handlers.blank()
     with gr.Row(elem_classes="compare-head"):
         top = gr.HTML(head, elem_classes="ours", js_on_load=None, **PLAIN)
         with gr.Row(elem_classes="pair go"):
@@ -191,7 +192,7 @@ def render(handlers: LineupHandlers) -> LineupTab:
             )
             for name, html in zip(handlers.reasons, rows, strict=True)
         }
-    table = gr.HTML("", elem_id="agreement", elem_classes="ours", js_on_load=CLICKS, **PLAIN)
+    table = gr.HTML(below, elem_id="agreement", elem_classes="ours", js_on_load=CLICKS, **PLAIN)
     number, ticket = parts()
     return LineupTab(
         run=run, stop=stop, number=number, ticket=ticket, head=top, rows=slots, agreement=table

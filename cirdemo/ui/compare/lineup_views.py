@@ -9,7 +9,7 @@ from cirdemo.lineup import HEAD, Line, overlap
 from cirdemo.types import ImageId
 from cirdemo.ui import cards
 from cirdemo.ui.cards import Marks, Pictures, esc
-from cirdemo.ui.naming import SAYS
+from cirdemo.ui.naming import SAYS, called, titled
 
 SHOWN = 8  # pictures of a list
 RANKS = 3  # ranks of targets told in words
@@ -48,7 +48,7 @@ def heading(names: Sequence[str], name: str) -> str:
 def header(done: int, of: int, *, running: str = "", said: str = "") -> str:
     """Title and lead of the view, with how far the run is."""
     if running:
-        status = f"{done} of {of} · {running}…"
+        status = f"{done} of {of} · {called(running)}…"
     else:
         status = said
     spin = '<i class="spin" aria-hidden="true"></i>' if running else ""
@@ -65,8 +65,18 @@ def row(name: str, head: str, body: str, kind: str = "") -> str:
     title = f'<h3 class="group">{esc(head)}</h3>' if head else ""
     says = SAYS.get(name, "")
     return (
-        f'{title}<div class="line {kind}" role="group" aria-label="{esc(name)}"><div class="who">'
-        f"<h4>{esc(name)}</h4><p>{esc(says)}</p></div>{body}</div>"
+        f'{title}<div class="line {kind}" role="group" aria-label="{esc(called(name))}">'
+        f'<div class="who"><h4>{titled(name)}</h4><p>{esc(says)}</p></div>{body}</div>'
+    )
+
+
+def before(count: int, cannot: int) -> str:
+    """In place of the rows before a run."""
+    rest = f" {cannot} of them cannot run here; their rows will say why." if cannot else ""
+    return cards.placeholder(
+        f"Press “Run all methods”: here {count} rows will fill, one a method, with the ranks of "
+        f"the known targets, the first pictures and the seconds; below them, who agrees with whom."
+        f"{rest}"
     )
 
 
@@ -94,10 +104,11 @@ def line(
     text = f'<p class="text" title="{esc(found.text)}">{esc(found.text)}</p>' if found.text else ""
     body = (
         f'<div class="where">{ranks(found, targets, count)}</div>'
-        f"{cards.row(drawn, f'{found.method}, best {len(drawn)}')}"
+        f"{cards.row(drawn, f'{called(found.method)}, best {len(drawn)}')}"
         f'<div class="did"><span class="num">{esc(cards.duration(found.seconds))}</span>'
         f'<button type="button" class="go" data-action="open" data-method="{esc(found.method)}" '
-        f'aria-label="Open this query with {esc(found.method)} in Search">Search ›</button></div>'
+        f'aria-label="Open this query with {esc(called(found.method))} in Search">Search ›</button>'
+        "</div>"
         f"{text}"
     )
     return row(found.method, head, body)
@@ -146,7 +157,7 @@ def summary(lines: Sequence[Line], targets: Sequence[ImageId], seconds: float) -
     ten = sum(1 for r in best.values() if r <= HEAD)
     worst = max(best, key=lambda m: best[m])
     head = f"{len(first)} put a target first, {ten} among the first ten"
-    return f"{took} {head}; {worst} has its best at {best[worst]}."
+    return f"{took} {head}; {called(worst)} has its best at {best[worst]}."
 
 
 def agreement(lines: Sequence[Line]) -> str:
@@ -157,12 +168,12 @@ def agreement(lines: Sequence[Line]) -> str:
     cells = {
         (a.method, b.method): overlap(a.ids, b.ids) for n, a in enumerate(ran) for b in ran[:n]
     }
-    top = "".join(f'<th scope="col"><span>{esc(x.method)}</span></th>' for x in ran[:-1])
+    top = "".join(f'<th scope="col"><span>{esc(called(x.method))}</span></th>' for x in ran[:-1])
     body = ""
     for n, a in enumerate(ran[1:], 1):
         shades = "".join(_shade(cells[a.method, b.method], a, b) for b in ran[:n])
         empty = "<td></td>" * (len(ran) - 1 - n)
-        body += f'<tr><th scope="row">{esc(a.method)}</th>{shades}{empty}</tr>'
+        body += f'<tr><th scope="row">{esc(called(a.method))}</th>{shades}{empty}</tr>'
     return (
         '<section class="agree" aria-labelledby="agree-title"><div class="say">'
         '<h3 id="agree-title">Who agrees with whom</h3>'
@@ -176,7 +187,7 @@ def agreement(lines: Sequence[Line]) -> str:
 def _shade(share: float, a: Line, b: Line) -> str:
     """A cell: the count, on a ground that is darker the more is shared."""
     count = round(share * HEAD)
-    said = f"{a.method} and {b.method} share {count} of {HEAD}"
+    said = f"{called(a.method)} and {called(b.method)} share {count} of {HEAD}"
     return f'<td style="--share:{share * 42:.0f}%" title="{esc(said)}">{count}</td>'
 
 
@@ -189,7 +200,8 @@ def _extremes(cells: Mapping[tuple[str, str], float]) -> str:
         for name in names
     }
     loner = min(mean, key=lambda name: mean[name])
+    one, other, alone = (f"<b>{esc(called(name))}</b>" for name in (a, b, loner))
     return (
-        f"<p><b>{esc(a)}</b> and <b>{esc(b)}</b> are nearest: {round(most * HEAD)} of {HEAD} in "
-        f"common. <b>{esc(loner)}</b> goes its own way: {mean[loner] * HEAD:.1f} on average.</p>"
+        f"<p>{one} and {other} are nearest: {round(most * HEAD)} of {HEAD} in common. {alone} goes "
+        f"its own way: {mean[loner] * HEAD:.1f} on average.</p>"
     )
