@@ -85,7 +85,9 @@ def test_the_table_and_its_head_say_what_was_measured(handlers, folder):
     report = json.loads((folder / f"{KEY}.json").read_text())
     for name in report["methods"]:
         assert f'data-v="{called(name)}"' in table
-    cells = re.findall(r'<td data-v="([\d.]+)"', table.split('data-v="Re-ranked"')[1].split("</tr>")[0])
+    cells = re.findall(
+        r'<td data-v="([\d.]+)"', table.split('data-v="Re-ranked"')[1].split("</tr>")[0]
+    )
     assert float(cells[0]) == pytest.approx(report["methods"]["setr"]["R@1"])
     assert "2 queries of fables, split test" in table and "reference-excluded" in table
     assert "re-rank inversion" in beside

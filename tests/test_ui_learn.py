@@ -225,7 +225,10 @@ def test_the_truth_of_the_quiz_is_the_runs(engine, seed):
 
 def test_bad_answers_are_told(handlers, engine):
     handlers.context.library._queries["mine"] = []
-    *_, (question, _, _) = handlers.ask(None, "mine")  # which has no queries: another is taken
+    *_, (question, screen, _) = handlers.ask(None, "mine")  # has no queries: another is taken
+    assert "Gallery “mine” has no queries" in screen and f"from “{question.gallery}”" in screen
+    *_, (_, screen, _) = handlers.ask(None, question.gallery)
+    assert "no queries" not in screen
     assert question.gallery == "fables"
     for value in ("9", "-1", "x", ""):
         with pytest.raises(gr.Error, match="no such answer"):

@@ -1,4 +1,4 @@
-"""Guess the rank: a random validation query, a guess, and the truth from a run made for it."""
+"""Guess a list: a random validation query, a guess at it, and the truth from a run made for it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from cirdemo.types import BadInput, ImageId, SearchResult, Triplet
 from cirdemo.ui.cards import Pictures, esc, hidden
 from cirdemo.ui.findings import Run
+from cirdemo.ui.gallery.build_views import title
 from cirdemo.ui.learn.views import NAMES, SAYS, ranked
 from cirdemo.ui.shelf import Library
 
@@ -32,6 +33,7 @@ class Question:
     run: Run
     guess: int | None = None
     score: tuple[int, int] = (0, 0)  # right, asked
+    wanted: str = ""  # the gallery that was chosen, where it has no such queries
 
 
 def playable(library: Library, names: Sequence[str]) -> str:
@@ -56,7 +58,7 @@ def ask(
     """
     queries = [t for t in library.queries(gallery) if t.target_ids]
     if not queries:
-        raise BadInput(f"The quiz needs queries with known targets; {gallery!r} has none.")
+        raise BadInput(f"The quiz needs queries with known targets; “{gallery}” has none.")
     triplet, shelf = rng.choice(queries), library.shelf(gallery)
     query = engine.make_query(
         text=triplet.modification, reference_id=triplet.reference_id, gallery=gallery
@@ -125,9 +127,9 @@ def tally(score: tuple[int, int]) -> str:
 
 
 HEAD = (
-    '<p class="kick">Quiz</p><h2>Guess the rank</h2><p class="lead">You see a query and its '
-    "target. Say what a method makes of it, then look. Queries come from the validation split, "
-    "and the models run for each one.</p>"
+    '<p class="kick">Quiz</p><h2>Guess a method’s list</h2><p class="lead">You see a query and its '
+    "target. Say where a method puts the target, or which picture it puts first; then look. "
+    "Queries come from the validation split, and the models run for each one.</p>"
 )
 
 
@@ -173,7 +175,18 @@ def shown(question: Question | None, pictures: Pictures | None) -> str:
     return (
         f'<article class="quiz">{HEAD}<p class="l-tally" role="status">{tally((right, asked))} · '
         f"gallery {esc(question.gallery)}</p>"
-        f"{pair}{body}</article>"
+        f"{_elsewhere(question)}{pair}{body}</article>"
+    )
+
+
+def _elsewhere(question: Question) -> str:
+    """Why the query is not of the gallery that was chosen, where it is not."""
+    if not question.wanted:
+        return ""
+    return (
+        f'<p class="note"><b aria-hidden="true">i</b> Gallery “{esc(title(question.wanted))}” has '
+        f"no queries with known targets, so this one is from “{esc(question.gallery)}”. Your "
+        "choice at the top of the page stays as it is.</p>"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +147,7 @@ class LearnHandlers:
         try:
             asked = quiz.playable(self._library, (gallery, *self.context.engine.galleries()))
             made = quiz.ask(self.context.engine, self._library, asked, score, random.Random())
+            made = replace(made, wanted="" if asked == gallery else gallery)
         except CirError:
             yield gr.skip(), quiz.shown(question, shelf), off
             raise

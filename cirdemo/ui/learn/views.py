@@ -19,22 +19,22 @@ SHOWN = 7  # cards of a list; the target follows where it stands further down
 NAMES = {
     "union": "Union",
     "intersection": "Intersection",
-    "judge": "After the judge",
-    "cot": "Reasoning first",
-    "cot_direct": "Concluding at once",
+    "judge": "Re-ranked by the judge",
+    "cot": "Reasoning",
+    "cot_direct": "No reasoning",
     "dpo_published": "Retrieval-DPO as its code does it",
     "dpo": "Retrieval-DPO as its text means it",
-    "text": "The modification text alone",
+    "text": "Text only",
 }
 SAYS = {
     "union": "all of the reference, changed",
     "intersection": "only what the text is about",
     "judge": "the first 50 of the intersection, by P(Yes)",
     "cot": "the vector behind a written rationale",
-    "cot_direct": "the same model, no rationale",
+    "cot_direct": "the same model, concluding at once",
     "text": "no picture, no description",
 }
-EXTRA = (("quiz", "Guess the rank"), ("test", "Test the program"))
+EXTRA = (("quiz", "Guess a method’s list"), ("test", "Test the program"))
 SIGNS = {"quiz": "?", "test": "✓"}  # in place of a chapter's number
 
 
