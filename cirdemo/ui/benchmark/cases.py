@@ -11,7 +11,7 @@ from cirdemo.evaluate.failures import Filter
 from cirdemo.evaluate.packed import SETR, Case, Cases, probability
 from cirdemo.types import CirError, ImageId
 from cirdemo.ui.cards import esc, hidden
-from cirdemo.ui.naming import SAYS, called, titled
+from cirdemo.ui.naming import SAYS, called, code
 from cirdemo.ui.shelf import Library
 
 PAGE = 60  # rows shown at once
@@ -23,7 +23,7 @@ FACETS = {
         "The stage that a miss after re-ranking is due to, asked in the order they run.",
     ),
     "band": ("Rank", "Rank of the best target under the method chosen above."),
-    "versus": ("Union or intersection", "Which of the two puts its best target higher."),
+    "versus": ("Descriptions", "Which of the two puts its best target higher."),
     "p": ("P(Yes) of target", "What the judge gave the best judged target."),
     "kind": ("Kind", "What the modification asks for."),
     "phrasing": ("Phrasing", "Unseen: a wording that only test queries have."),
@@ -108,7 +108,8 @@ def _methods(methods: Sequence[str], chosen: str) -> str:
     chips = "".join(
         f'<li><button type="button" class="facet method" data-action="filter" data-facet="method" '
         f'data-value="{esc(m)}" aria-pressed="{str(m == chosen).lower()}" '
-        f'title="{esc(SAYS.get(m, ""))}">{titled(m)}</button></li>'
+        f'title="{esc(", ".join(filter(None, (code(m), SAYS.get(m, "")))))}">{esc(called(m))}'
+        "</button></li>"
         for m in methods
     )
     return f'<div class="line"><h3>Ranks by</h3><ul aria-label="Ranks by method">{chips}</ul></div>'

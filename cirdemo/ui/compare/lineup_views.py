@@ -74,8 +74,8 @@ def before(count: int, cannot: int) -> str:
     """In place of the rows before a run."""
     rest = f" {cannot} of them cannot run here; their rows will say why." if cannot else ""
     return cards.placeholder(
-        f"Press “Run all methods”: here {count} rows will fill, one a method, with the ranks of "
-        f"the known targets, the first pictures and the seconds; below them, who agrees with whom."
+        f"Press “Run all methods”. Each of the {count} then has a row here: the ranks of the known "
+        f"targets, its first pictures and the seconds. Below them: who agrees with whom."
         f"{rest}"
     )
 
