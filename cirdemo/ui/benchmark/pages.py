@@ -232,18 +232,19 @@ def _run_page(made: dict[str, Any], context: Context, methods: list[str]) -> Non
                 label="Split",
                 elem_id="bench-split",
             )
-        with gr.Column(elem_id="bench-pick", min_width=0):
-            made["methods"] = gr.CheckboxGroup(
-                choices(methods),
-                value=[m for m in CHOSEN if m in methods],
-                label="Methods",
-                info=f"“Re-ranked” judges {DEPTH} candidates a query: most of the time goes there",
-                elem_id="bench-methods",
-            )
         with gr.Row(elem_classes="bench-row", elem_id="bench-go"):
             made["start"] = gr.Button(
                 "Measure", variant="primary", min_width=80, elem_id="bench-start"
             )
             made["stop"] = gr.Button("Stop", min_width=60, interactive=False, elem_id="bench-stop")
-        made["progress"] = _html(progress(None), "progress")
+        with gr.Column(elem_id="bench-right", min_width=0):
+            made["progress"] = _html(progress(None), "progress")
+            with gr.Column(elem_id="bench-pick", min_width=0):
+                made["methods"] = gr.CheckboxGroup(
+                    choices(methods),
+                    value=[m for m in CHOSEN if m in methods],
+                    label="Methods",
+                    info=f"“Re-ranked” judges {DEPTH} candidates a query: most time goes there",
+                    elem_id="bench-methods",
+                )
     made["timer"] = gr.Timer(0.3, active=False)
