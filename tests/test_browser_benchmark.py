@@ -123,10 +123,18 @@ def test_every_column_of_the_table_is_seen_on_a_small_desktop(bench):
     assert table["x"] + table["width"] <= sheet["x"] + sheet["width"]
 
 
+def test_a_phone_is_told_of_the_columns_beyond_its_edge(bench):
+    bench.set_viewport_size({"width": 390, "height": 844})
+    more = bench.locator("#bench-table .more")
+    expect(more).to_be_visible()
+    bench.locator("#bench-table .wide").evaluate("wide => wide.scrollTo(wide.scrollWidth, 0)")
+    expect(more).to_be_hidden()
+
+
 def test_a_small_run_opens_as_an_evaluation(bench):
     part(bench, "Run")
-    for name in ("setr", "cot", "union", "image"):
-        bench.locator("#bench-methods").get_by_label(f"{name}: ").uncheck()
+    for name in ("(setr): ", "(cot): ", "Union: ", "(image): "):
+        bench.locator("#bench-methods").get_by_label(name).uncheck()
     box = bench.locator("#bench-limit input")
     box.fill("6")
     box.press("Tab")

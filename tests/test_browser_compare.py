@@ -37,7 +37,9 @@ def ask(page, reference, text):
 def test_every_method_answers_and_one_opens_in_search(compare):
     ask(compare, "fables-0987", "have the bear sleep")
     expect(compare.locator("#compare-card .to img")).to_have_count(3)
+    expect(compare.locator("#lineup")).to_be_hidden()  # no empty rows before a run
     compare.locator("#lineup-run").click()
+    expect(compare.locator("#lineup")).to_be_visible()
     compare.locator("#line-setr_fused .card").first.wait_for(timeout=LONG)
     rows = compare.locator("#lineup .line:not(.idle)")
     expect(rows).to_have_count(17, timeout=LONG)
