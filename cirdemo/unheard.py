@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from cirdemo.words import MEANINGLESS, NUMBERS, STARTS, akin
+from cirdemo.words import MEANINGLESS, NUMBERS, STARTS, akin, quoted
 
 # what follows one of these is not in the target, up to the next of `_TURNS`
 _AGAINST = re.compile(
@@ -62,12 +62,12 @@ def never_seen(words: Sequence[str], descriptions: Sequence[str]) -> str:
     if lost:
         them = "this word" if len(lost) == 1 else "these words"
         said.append(
-            f"Left out: {_quoted(lost, ', ')}. The models have never seen {them}; no description "
+            f"Left out: {quoted(lost)}. The models have never seen {them}; no description "
             "takes them up, so they are searched without."
         )
     if guessed:
         said.append(
-            f"The models have never seen {_quoted(guessed, ', ')}: what they make of it is a guess."
+            f"The models have never seen {quoted(guessed)}: what they make of it is a guess."
         )
     return " ".join(said)
 
@@ -90,7 +90,7 @@ def half_understood(words: Sequence[str]) -> str:
     """That words of the text are in no description, and what to do about it; "" for none."""
     if not words:
         return ""
-    named = _quoted(words, " and ")
+    named = quoted(words)
     it = "it" if len(words) == 1 else "them"
     return (
         f"Only a part of your text was understood: no description speaks of {named}, so nothing "
@@ -107,12 +107,6 @@ def _wished(text: str) -> str:
         turn = _TURNS.search(text, found.end())
         at = turn.end() if turn else len(text)
     return _NAMED.sub(" ", " , ".join([*kept, text[at:]]))
-
-
-def _quoted(words: Sequence[str], last: str) -> str:
-    """Words in quotes, as a sentence lists them; `last` stands before the last one."""
-    *most, end = [f"“{word}”" for word in words]
-    return f"{', '.join(most)}{last}{end}" if most else end
 
 
 def _words(text: str) -> list[str]:

@@ -39,6 +39,12 @@ def phrases(text: str) -> list[str]:
     return [" ".join(words) for words in out]
 
 
+def quoted(items: Sequence[str], joint: str = "and") -> str:
+    """Words or phrases in quotes, as a sentence lists them."""
+    *most, last = [f"“{item}”" for item in items]
+    return f"{', '.join(most)} {joint} {last}" if most else last
+
+
 def own_words(description: str, caption: str) -> str:
     """The phrases of a description that a caption of the reference lacks, joined.
 

@@ -20,9 +20,9 @@ from cirdemo.train import (
     chat,
     cot,
     encoder,
+    frozen,
     job,
     judge,
-    looked,
     mllm,
     pools,
     recipes,
@@ -42,7 +42,7 @@ SECONDS = 0.5  # at least one step each, whatever the machine
 def short(monkeypatch):
     """Small batches, few pictures, nothing compiled; the recipes' code is untouched."""
     monkeypatch.setattr(recipes, "FEWEST", FAMILIES)
-    for module in (recipes, looked):
+    for module in (recipes, frozen):
         monkeypatch.setattr(module, "compiled", lambda function, **_: function)
     for module, name, sizes in (
         (encoder, "EncoderRecipe", {"families": 2, "each": 4}),

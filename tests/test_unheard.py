@@ -75,7 +75,7 @@ def test_words_that_left_no_trace_are_told_apart_from_those_that_were_guessed_at
     assert never_seen((), ["a dog"]) == ""
     assert "“kimono”: what they make of it is a guess" in never_seen(("kimono",), [])
     said = never_seen(("eating", "pizza"), ["a pink deer"])
-    assert said.startswith("Left out: “eating”, “pizza”.") and "these words" in said
+    assert said.startswith("Left out: “eating” and “pizza”.") and "these words" in said
     assert "guess" not in said
     both = never_seen(("pizza", "Kimono"), ["a deer in a kimono", "a deer"])
     assert "Left out: “pizza”." in both and "seen “Kimono”: what" in both

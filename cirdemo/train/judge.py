@@ -16,7 +16,7 @@ from cirdemo import prompts
 from cirdemo.data.drawn import impossible, queries, reasoning
 from cirdemo.models import qwen
 from cirdemo.train.chat import Turns, answer_loss, states
-from cirdemo.train.looked import Coarse
+from cirdemo.train.frozen import Coarse
 from cirdemo.train.mllm import Checked, QueryStream
 from cirdemo.train.packing import Segment
 from cirdemo.train.pools import DrawnPool

@@ -13,7 +13,7 @@ import torch
 from cirdemo.models import fusion as fusion_nets
 from cirdemo.models import qwen, trained
 from cirdemo.registry import unknown
-from cirdemo.train import looked, pools
+from cirdemo.train import frozen, pools
 from cirdemo.train.batches import Pictures
 from cirdemo.train.compiled import compiled
 from cirdemo.train.encoded import Encoded, encoded
@@ -112,7 +112,7 @@ def _encoder(job: Job) -> Any:
         job.state.with_suffix(".pt"),
         lambda: trainer.save(job.out),
     )
-    looked.familiar_pictures(trainer.model.visual, job.drawn).save(job.out)
+    frozen.familiar_pictures(trainer.model.visual, job.drawn).save(job.out)
     return job.done(recipe, facts)
 
 
@@ -157,7 +157,7 @@ def _mllm(job: Job) -> Any:
             return job.done(looking, seen)
     recipe = mllm.MllmRecipe()
     read = job.read()
-    table = looked.features(model.model.visual, read, job.kept("tokens"))
+    table = frozen.features(model.model.visual, read, job.kept("tokens"))
     trainer = mllm.MllmTrainer(model, tokenizer, read, table, recipe, job.seed)
     trainer.forward = compiled(qwen.language_states)
     facts = fit(
@@ -208,8 +208,8 @@ def _judge(job: Job) -> Any:
     torch.manual_seed(job.order)
     model, tokenizer = _base_model(job.base)
     encoder, words = _dual_encoder(job.base)
-    coarse = looked.Coarse(encoder, words, looked.gallery_vectors(encoder, job))
-    table = looked.features(model.model.visual, drawn, job.kept("tokens"))
+    coarse = frozen.Coarse(encoder, words, frozen.gallery_vectors(encoder, job))
+    table = frozen.features(model.model.visual, drawn, job.kept("tokens"))
     tuned = lora.with_lora(model, "judge", recipe.rank, recipe.alpha, job.start)
     trainer = judge.JudgeTrainer(
         tuned, tokenizer, drawn, table, coarse, recipe, job.order, fresh=job.start is None
@@ -232,8 +232,8 @@ def _cot(job: Job) -> Any:
     drawn, recipe = job.read(), cot.CotRecipe()
     torch.manual_seed(job.order)
     model, tokenizer = _base_model(job.base)
-    vectors = looked.gallery_vectors(_dual_encoder(job.base)[0], job)
-    table = looked.features(model.model.visual, drawn, job.kept("tokens"))
+    vectors = frozen.gallery_vectors(_dual_encoder(job.base)[0], job)
+    table = frozen.features(model.model.visual, drawn, job.kept("tokens"))
     tuned = lora.with_lora(model, "cot", recipe.rank, recipe.alpha, job.start)
     trainer = cot.CotTrainer(tuned, tokenizer, drawn, table, vectors, recipe, job.order)
     if job.start:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cirdemo.types import ImageId, Reranked, SearchResult
+from cirdemo.words import quoted
 
 HEAD = 10  # of a list: what a reader sees
 DEEP = 50  # ranks beyond it are found by nobody
@@ -74,12 +75,6 @@ def extra_of(run: Run) -> list[str]:
     return [*words, *(text for text in gone if text in kept)]
 
 
-def listed(items: Sequence[str], joint: str = "and") -> str:
-    """Phrases in quotes, as a sentence lists them."""
-    *most, last = [f"“{p}”" for p in items]
-    return f"{', '.join(most)} {joint} {last}" if most else last
-
-
 def carried(run: Run, kept: list[str]) -> str:
     """How much of each list's head shows what the intersection left out."""
     counts, sizes = {}, {}
@@ -89,8 +84,8 @@ def carried(run: Run, kept: list[str]) -> str:
     every = counts["union"] == sizes["union"]
     those = f"{'All' if every else counts['union'] or 'None'} of the union's first {sizes['union']}"
     return (
-        f"The intersection leaves out {listed(kept)}. {those} pictures still show "
-        f"{listed(kept, 'or')}; of the intersection's, {counts['intersection'] or 'none'}."
+        f"The intersection leaves out {quoted(kept)}. {those} pictures still show "
+        f"{quoted(kept, 'or')}; of the intersection's, {counts['intersection'] or 'none'}."
     )
 
 

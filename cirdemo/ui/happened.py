@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from cirdemo.types import SearchResult
-from cirdemo.ui.findings import HEAD, Run, carried, extra_of, judge_moved, listed
-from cirdemo.words import MEANINGLESS, STARTS, phrases
+from cirdemo.ui.findings import HEAD, Run, carried, extra_of, judge_moved
+from cirdemo.words import MEANINGLESS, STARTS, phrases, quoted
 
 
 def walked(run: Run, reasons: Sequence[str] = ()) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ def _none_fits(run: Run, reasons: Sequence[str]) -> str:
     if not reasons:
         return said
     which = "the first" if len(reasons) == 1 else f"the first {len(reasons)}"
-    own = listed(list(dict.fromkeys(reasons)))
+    own = quoted(list(dict.fromkeys(reasons)))
     return f"{said} Of {which} it writes, in its own words: {own}."
 
 
@@ -84,8 +84,8 @@ def _halves(run: Run) -> str:
     if not all(only):
         return ""
     return (
-        f"The two descriptions took different parts of your text: the union {listed(only[0])}, "
-        f"the intersection {listed(only[1])}. Neither asks for all of it."
+        f"The two descriptions took different parts of your text: the union {quoted(only[0])}, "
+        f"the intersection {quoted(only[1])}. Neither asks for all of it."
     )
 
 
@@ -143,16 +143,16 @@ def _ahead(run: Run, extra: list[str]) -> list[str]:
     if not (shows and lacks):
         return []
     said = [
-        f"So the union's first picture shows {listed(shows)}, as the reference does, but not "
-        f"{listed(lacks)}."
+        f"So the union's first picture shows {quoted(shows)}, as the reference does, but not "
+        f"{quoted(lacks)}."
     ]
     kept = [p for p in extra if p in target]
     if free := [p for p in extra if p not in target]:
-        chance = f"; it happens to keep {listed(kept)}" if kept else ""
+        chance = f"; it happens to keep {quoted(kept)}" if kept else ""
         said.append(
-            f"Your text does not speak of {listed(extra)}. Here what it does not speak of is left "
+            f"Your text does not speak of {quoted(extra)}. Here what it does not speak of is left "
             "open: the target that the intersection found does not show "
-            f"{listed(free, 'or')}{chance}."
+            f"{quoted(free, 'or')}{chance}."
         )
     return said
 
@@ -171,11 +171,11 @@ def _behind(run: Run, extra: list[str]) -> list[str]:
     missed = [p for p in asked if p in target and sum(p not in t for t in before) > len(before) / 2]
     said = []
     lost = [p for p in extra if p not in target]
-    chance = f" (it happens to lack {listed(lost)})" if lost else ""
+    chance = f" (it happens to lack {quoted(lost)})" if lost else ""
     if shared and before and bare > len(before) / 2:
         said.append(
             f"The target that the union has at rank {ids.index(found) + 1} still shows "
-            f"{listed(shared)}{chance}; {bare} of the {len(before)} pictures that the intersection "
+            f"{quoted(shared)}{chance}; {bare} of the {len(before)} pictures that the intersection "
             "puts before its first target do not. What it left out would have told them apart."
         )
     for phrase in missed:
